@@ -1,0 +1,1 @@
+"""Runtime math kernel: microsecond decisions about how deeply to check a call."""

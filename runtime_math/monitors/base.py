@@ -1,0 +1,272 @@
+"""What all monitors share: a Python face for a jitted controller whose state is one record.
+
+A monitor module defines, top to bottom: its docstring (the question it answers, the mathematics,
+the source), constants, its state codes as an `enum.IntEnum`, ``STATE`` (the record's dtype),
+``init(state)``, the jitted operations on a record, a jitted ``summary(state)`` that returns a
+`typing.NamedTuple`, and a `Monitor` subclass that only lists them:
+
+    class EProcess(Monitor):
+        STATE = STATE
+        initialise = init
+        observe = operation(observe, family=member(ApiFamily), adverse=flag)
+        summary = operation(summary)
+
+Jitted code (the kernel, or a user's own) calls the module's functions on the record; the class
+validates what comes from Python, then calls the very same functions.
+"""
+
+import functools
+import inspect
+import math
+import operator
+
+import numpy as np
+
+
+def flag(name, value):
+    """Validate a truth value: `bool` or `numpy.bool_`, nothing that merely looks like one."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{name} must be a bool, got {value!r} ({type(value).__name__})")
+
+
+def _exact_integer(name, value, allowed):
+    if isinstance(value, (bool, np.bool_)) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{name} must be {allowed}, got {value!r} ({type(value).__name__})")
+    return operator.index(value)
+
+
+def integer(low, high, convert=int):
+    """Make a validator for integers of a closed range.
+
+    Parameters
+    ----------
+    low, high : int
+        Smallest and largest value allowed.
+    convert : callable, optional
+        Applied to the valid number; `numpy.uint64` for quantities that use all 64 bits.
+
+    Returns
+    -------
+    callable
+        ``validator(name, value)``; raises `TypeError` for a non-integer (bools and floats
+        included) and `ValueError` outside the range.
+
+    Examples
+    --------
+    >>> integer(0, 9)("digit", 7)
+    7
+    >>> integer(0, 9)("digit", 12)
+    Traceback (most recent call last):
+        ...
+    ValueError: digit must be an integer from 0 to 9, got 12
+    """
+    allowed = f"an integer from {low} to {high}"
+
+    def validate(name, value):
+        number = _exact_integer(name, value, allowed)
+        if not low <= number <= high:
+            raise ValueError(f"{name} must be {allowed}, got {number}")
+        return convert(number)
+
+    return validate
+
+
+uint8 = integer(0, 2**8 - 1)
+uint16 = integer(0, 2**16 - 1)
+uint32 = integer(0, 2**32 - 1)
+uint64 = integer(0, 2**64 - 1, np.uint64)
+
+
+def real(name, value):
+    """Validate a real number (NaN and infinities included: the pages define what they do)."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"{name} must be a real number, got {value!r} ({type(value).__name__})")
+    return float(value)
+
+
+def finite(name, value):
+    """Validate a finite real number."""
+    number = real(name, value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, got {number}")
+    return number
+
+
+def member(enumeration):
+    """Make a validator for members of an `enum.IntEnum`, or their codes; gives the code."""
+
+    def validate(name, value):
+        allowed = f"a member of {enumeration.__name__} or its code"
+        code = _exact_integer(name, value, allowed)
+        try:
+            return int(enumeration(code))
+        except ValueError:
+            codes = ", ".join(f"{item.value} {item.name}" for item in enumeration)
+            raise ValueError(f"{name} must be {allowed} ({codes}), got {value!r}") from None
+
+    return validate
+
+
+def vector(length, dtype=np.float64, low=None, high=None):
+    """Make a validator for one-dimensional arrays of a fixed length (None: any length).
+
+    Integer dtypes refuse floats and bools; `low` and `high` bound every entry. The result is a
+    contiguous array of `dtype` that shares nothing with the argument.
+    """
+    dtype = np.dtype(dtype)
+
+    def validate(name, value):
+        array = np.asarray(value)
+        shape = "a one-dimensional array" if length is None else f"an array of shape ({length},)"
+        if array.ndim != 1 or (length is not None and array.shape[0] != length):
+            raise ValueError(f"{name} must be {shape}, got shape {array.shape}")
+        kinds = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}[dtype.kind]
+        if array.size and array.dtype.kind not in kinds:
+            raise TypeError(f"{name} must hold {dtype.name} values, got {array.dtype.name}")
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+        smallest = low if low is not None else (limits.min if limits else None)
+        largest = high if high is not None else (limits.max if limits else None)
+        for index, entry in enumerate(array.tolist()):
+            if (smallest is not None and entry < smallest) or (
+                largest is not None and entry > largest
+            ):
+                raise ValueError(
+                    f"{name}[{index}] must be from {smallest} to {largest}, got {entry}"
+                )
+        return np.array(array, dtype=dtype, order="C")
+
+    return validate
+
+
+class operation:
+    """Descriptor that turns a jitted ``function(state, ...)`` into a validating method.
+
+    Parameters
+    ----------
+    function : numba dispatcher
+        Takes the record first.
+    returns : callable, optional
+        Applied to the result: the state's enum, or any converter.
+    **parameters : callable
+        For every further argument, in order, ``validator(name, value)``.
+
+    Notes
+    -----
+    All arguments are validated before the function is called, so a refused call changes nothing.
+    """
+
+    def __init__(self, function, /, returns=None, **parameters):
+        expected = list(inspect.signature(function.py_func).parameters)[1:]
+        if expected != list(parameters):
+            raise TypeError(f"{function.__name__} takes {expected}, not {list(parameters)}")
+        self._function = function
+        self._returns = returns
+        self._validators = parameters
+        self._signature = inspect.Signature(
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in parameters
+        )
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+
+    def __set_name__(self, owner, name):
+        self.__name__ = name
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+
+        def method(*arguments, **keywords):
+            if keywords or len(arguments) != len(self._validators):
+                arguments = self._signature.bind(*arguments, **keywords).args
+            checked = [
+                validate(name, value)
+                for (name, validate), value in zip(self._validators.items(), arguments, strict=True)
+            ]
+            result = self._function(instance.record, *checked)
+            return result if self._returns is None else self._returns(result)
+
+        method.__name__ = self.__name__
+        method.__doc__ = self.__doc__
+        method.__signature__ = self._signature
+        return method
+
+
+class reading(operation):
+    """An `operation` without arguments, read as a property: ``monitor.state``."""
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        result = self._function(instance.record)
+        return result if self._returns is None else self._returns(result)
+
+
+class Monitor:
+    """Base of the stand-alone controllers.
+
+    A subclass sets ``STATE`` (dtype) and ``initialise`` (jitted ``init(state, ...)``), and lists
+    its operations. Keyword arguments of the constructor go to ``initialise`` after validation by
+    the validators in ``PARAMETERS`` (name -> (validator, default)).
+    """
+
+    STATE: np.dtype
+    PARAMETERS: dict = {}
+    initialise = None
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        initialise = cls.__dict__.get("initialise")
+        if initialise is not None:
+            cls.initialise = staticmethod(initialise)
+
+    def __init__(self, **parameters):
+        unknown = set(parameters) - set(self.PARAMETERS)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no parameter {sorted(unknown)[0]!r}")
+        self._parameters = tuple(
+            validate(name, parameters.get(name, default))
+            for name, (validate, default) in self.PARAMETERS.items()
+        )
+        self._bind(np.zeros(1, self.STATE))
+        self.initialise(self.record, *self._parameters)
+
+    def _bind(self, storage):
+        self._storage = storage
+        self.record = storage[0]
+
+    def reset(self):
+        """Return to the state at construction."""
+        fresh = np.zeros(1, self.STATE)
+        self.initialise(fresh[0], *self._parameters)
+        self._storage[:] = fresh
+
+    def copy(self):
+        """Return an independent monitor with the same state."""
+        twin = object.__new__(type(self))
+        twin.__setstate__(self.__getstate__())
+        return twin
+
+    def __getstate__(self):
+        return {"parameters": self._parameters, "state": self._storage.tobytes()}
+
+    def __setstate__(self, saved):
+        self._parameters = saved["parameters"]
+        self._bind(np.frombuffer(saved["state"], self.STATE).copy())
+
+    def __repr__(self):
+        return f"<{type(self).__name__} of {self.STATE.itemsize} bytes>"
+
+
+def named(summary_type, **enumerations):
+    """Make a converter that gives fields of a summary tuple their enum types."""
+
+    @functools.wraps(summary_type)
+    def convert(values):
+        return values._replace(
+            **{field: kind(getattr(values, field)) for field, kind in enumerations.items()}
+        )
+
+    return convert

@@ -1,0 +1,1 @@
+"""Small jitted pieces that several monitors share."""

@@ -1,0 +1,56 @@
+"""Integer arithmetic with the overflow rules of the specification.
+
+Numba follows NumPy's promotion: ``uint64`` with a signed integer becomes ``float64``. Quantities
+that use all 64 bits therefore stay ``uint64`` from end to end, constants included.
+"""
+
+import numpy as np
+
+from runtime_math.numerics.compilation import jitted
+
+UINT64_MAX = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+UINT32_MAX = 0xFFFF_FFFF
+
+
+@jitted
+def saturating_add_uint64(left, right):
+    """Sum of two ``uint64``, at most 2^64 - 1."""
+    total = left + right
+    return UINT64_MAX if total < left else total
+
+
+@jitted
+def saturating_multiply_uint64(left, right):
+    """Product of two ``uint64``, at most 2^64 - 1."""
+    if left != np.uint64(0) and right > UINT64_MAX // left:
+        return UINT64_MAX
+    return left * right
+
+
+@jitted
+def truncate_to_uint32(value):
+    """Float to unsigned 32-bit: towards zero, saturating, NaN gives 0 (returned as ``int64``)."""
+    if not value > 0.0:
+        return 0
+    if value >= 4294967295.0:
+        return UINT32_MAX
+    return int(value)
+
+
+@jitted
+def truncate_to_uint64(value):
+    """Float to unsigned 64-bit: towards zero, saturating, NaN gives 0."""
+    if not value > 0.0:
+        return np.uint64(0)
+    if value >= 18446744073709551616.0:
+        return UINT64_MAX
+    return np.uint64(value)
+
+
+@jitted
+def round_half_away(value):
+    """Nearest integer as a float, halves away from zero (0.49999999999999994 gives 0)."""
+    magnitude = np.floor(abs(value))
+    if abs(value) - magnitude >= 0.5:
+        magnitude += 1.0
+    return -magnitude if value < 0.0 else magnitude
