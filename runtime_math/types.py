@@ -66,7 +66,7 @@ class CheckStage(IntEnum):
 
 
 class Probe(IntEnum):
-    """Monitors that the design controller may switch off; the value is the bit in the probe mask."""
+    """Monitors that the design controller may switch off; the value is the bit in a mask."""
 
     SPECTRAL = 0
     ROUGH_PATH = 1

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Compilation may happen inside an example, so no deadline; derandomised so that a run is repeatable.
+# Compilation may happen inside an example, so no deadline; derandomised: repeatable.
 settings.register_profile(
     "suite",
     max_examples=40,

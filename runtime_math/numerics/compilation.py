@@ -65,7 +65,7 @@ def _root_package(name):
 
 
 def _referenced_modules(module, root):
-    """Names of modules that `module` refers to: those of package `root`, and jitted code of others."""
+    """Names of the modules `module` refers to: of the package `root`, and of any jitted code."""
     names = set()
     for value in vars(module).values():
         if isinstance(value, ModuleType):
