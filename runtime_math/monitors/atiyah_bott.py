@@ -27,6 +27,19 @@ SMOOTHING_WEIGHT = 0.05
 LARGEST_FIXED_CODE = 1
 LOCALIZED_FROM = 0.35
 CONCENTRATED_FROM = 0.50
+# Count, sum and sum of squares of the anomalous codes in one word: one addition per signal for all
+# three. The largest sums, 25 * 255 and 25 * 255^2, fit their fields of 16 and 24 bits.
+TOTAL_SHIFT, TOTAL_MASK = 24, 0xFFFF
+SQUARES_MASK = 0xFF_FFFF
+COUNT_SHIFT = 40
+PACKED_MOMENTS = np.array(
+    [
+        0 if code <= LARGEST_FIXED_CODE else 1 << COUNT_SHIFT | code << TOTAL_SHIFT | code * code
+        for code in range(256)
+    ],
+    dtype=np.int64,
+)
+FIXED_FRACTION = np.array([(SIGNAL_COUNT - count) / SIGNAL_COUNT for count in range(26)])
 
 
 class AtiyahBottState(IntEnum):
@@ -94,17 +107,15 @@ def classify(observations, localization_index, fixed_point_fraction):
 @jitted
 def observe(state, severity):
     """Add one vector of codes (25 entries, ``uint8``); returns the state code."""
-    non_fixed, total, total_of_squares = 0, 0, 0
+    moments = 0
     for signal in range(SIGNAL_COUNT):
-        code = int(severity[signal])
-        if code > LARGEST_FIXED_CODE:
-            non_fixed += 1
-            total += code
-            total_of_squares += code * code
+        moments += PACKED_MOMENTS[severity[signal]]
+    non_fixed = moments >> COUNT_SHIFT
     raw = 0.0
     if non_fixed > 0:
-        raw = float(total_of_squares) / float(total * total)
-    fraction = float(SIGNAL_COUNT - non_fixed) / 25.0
+        total = (moments >> TOTAL_SHIFT) & TOTAL_MASK
+        raw = float(moments & SQUARES_MASK) / float(total * total)
+    fraction = FIXED_FRACTION[non_fixed]
     state.last_raw_localization = raw
     state.non_fixed_count = non_fixed
     observations = state.observations + 1
