@@ -74,6 +74,7 @@ class RiskVerdict(IntEnum):
 
 
 CALL_FAMILY_COUNT = len(CallFamily)
+VERDICT_COUNT = len(RiskVerdict)
 
 STATE = np.dtype(
     [
@@ -163,8 +164,8 @@ def decide(state, family, score):
 def _calibrate(state, family):
     """Set the thresholds to the window's lower and upper quantile, one pass for five extremes."""
     count = state.count[family]
-    low_rank = int(math.floor(count * OUTLIER_RATE))
-    high_rank = min(int(math.ceil(count * (1.0 - OUTLIER_RATE))), count - 1)
+    low_rank = math.floor(count * OUTLIER_RATE)
+    high_rank = min(math.ceil(count * (1.0 - OUTLIER_RATE)), count - 1)
     smallest = second = third = LARGEST_SCORE
     largest = runner_up = 0
     for position in range(count):
@@ -300,13 +301,13 @@ class RiskEngine(Monitor):
         return score(uint64("address", address), uint64("size", size))
 
 
-VERDICT_STATE = np.dtype([("counts", np.int64, (len(RiskVerdict),))], align=True)
+VERDICT_STATE = np.dtype([("counts", np.int64, (VERDICT_COUNT,))], align=True)
 
 
 @jitted
 def init_verdicts(state):
     """Start with no verdict recorded."""
-    for verdict in range(len(RiskVerdict)):
+    for verdict in range(VERDICT_COUNT):
         state.counts[verdict] = 0
 
 
