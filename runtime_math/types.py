@@ -1,10 +1,14 @@
-"""Enumerations shared by the kernel, its monitors and the membrane.
+"""Enumerations and value types shared by the kernel, its monitors and the membrane.
 
 The integer values are part of the interface: traces, snapshots and jitted code
 carry them as plain numbers.
 """
 
 from enum import IntEnum
+from typing import NamedTuple
+
+from runtime_math import validation
+from runtime_math.numerics.compilation import jitted
 
 
 class SafetyLevel(IntEnum):
@@ -90,3 +94,149 @@ class Probe(IntEnum):
 FAMILY_COUNT = len(ApiFamily)
 PROFILE_COUNT = len(ValidationProfile)
 PROBE_COUNT = len(Probe)
+
+
+class RuntimeContext(
+    NamedTuple(
+        "RuntimeContext",
+        [
+            ("family", ApiFamily),
+            ("addr_hint", int),
+            ("requested_bytes", int),
+            ("is_write", bool),
+            ("contention_hint", int),
+            ("bloom_negative", bool),
+        ],
+    )
+):
+    """What is known about a call before it is decided how deeply to check it.
+
+    An immutable tuple, validated once when it is made, so that deciding on it costs no checks.
+
+    Parameters
+    ----------
+    family : ApiFamily or int
+        Family of the call.
+    addr_hint : int
+        Address the call is about, 0 to 2^64 - 1.
+    requested_bytes : int
+        Size of the request in bytes, 0 to 2^64 - 1.
+    is_write : bool
+        Whether the call writes to the address.
+    contention_hint : int
+        Number of threads competing, 0 to 65535.
+    bloom_negative : bool
+        Whether the ownership filter has ruled the address out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, its value and the range allowed.
+
+    Examples
+    --------
+    >>> RuntimeContext(ApiFamily.ALLOCATOR, 0x7F00_0000_1000, 64, True).requested_bytes
+    64
+    >>> RuntimeContext(ApiFamily.ALLOCATOR, -1, 64, True)
+    Traceback (most recent call last):
+        ...
+    ValueError: addr_hint must be an integer from 0 to 18446744073709551615, got -1
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        family,
+        addr_hint,
+        requested_bytes=0,
+        is_write=False,
+        contention_hint=0,
+        bloom_negative=False,
+    ):
+        return super().__new__(
+            cls,
+            ApiFamily(_FAMILY("family", family)),
+            _ADDRESS("addr_hint", addr_hint),
+            _ADDRESS("requested_bytes", requested_bytes),
+            validation.flag("is_write", is_write),
+            validation.uint16("contention_hint", contention_hint),
+            validation.flag("bloom_negative", bloom_negative),
+        )
+
+    @classmethod
+    def _make(cls, iterable):
+        return cls(*iterable)
+
+    def __getnewargs__(self):
+        return tuple(self)
+
+    @classmethod
+    def pointer_validation(cls, addr_hint, bloom_negative=False):
+        """Context of validating one pointer: its address and the ownership filter's answer."""
+        return cls(ApiFamily.POINTER_VALIDATION, addr_hint, 0, False, 0, bloom_negative)
+
+
+class RuntimeDecision(NamedTuple):
+    """How deeply a call is checked, and what is done with it.
+
+    Attributes
+    ----------
+    profile : ValidationProfile
+        Depth of validation.
+    action : MembraneAction
+        What the membrane does.
+    healing : HealingAction
+        The repair that accompanies `MembraneAction.REPAIR`, otherwise NONE.
+    policy_id : int
+        Mode, family, profile and action in one number:
+        ``mode_tag << 28 | family << 16 | profile_tag << 8 | action_tag``, tags counted from 1.
+    risk_upper_bound_ppm : int
+        Upper bound of the risk, in parts per million, 0 to 1 000 000.
+
+    Examples
+    --------
+    >>> decision = RuntimeDecision.unpack(pack_decision(0, 1, 0, 1, 0, 20_000))
+    >>> decision.action.name, hex(decision.policy_id), decision.requires_full_validation
+    ('FULL_VALIDATE', '0x10010102', True)
+    """
+
+    profile: ValidationProfile
+    action: MembraneAction
+    healing: HealingAction
+    policy_id: int
+    risk_upper_bound_ppm: int
+
+    @property
+    def requires_full_validation(self):
+        """Whether the profile is full, or the action is full-validate or repair."""
+        return self.profile == ValidationProfile.FULL or self.action in (
+            MembraneAction.FULL_VALIDATE,
+            MembraneAction.REPAIR,
+        )
+
+    @classmethod
+    def unpack(cls, packed):
+        """Decision from the 64-bit form in which jitted code returns it (see `pack_decision`)."""
+        return cls(
+            ValidationProfile(packed >> 20 & 1),
+            MembraneAction(packed >> 21 & 3),
+            HealingAction(packed >> 23 & 3),
+            packed >> 32,
+            packed & 0xF_FFFF,
+        )
+
+
+@jitted
+def pack_decision(mode, family, profile, action, healing, risk_ppm):
+    """Decision as one integer.
+
+    Bits 0-19 hold the risk in ppm, 20 the profile, 21-22 the action, 23-24 the healing action,
+    32-63 the policy id.
+    """
+    policy_id = (mode + 1) << 28 | family << 16 | (profile + 1) << 8 | (action + 1)
+    return policy_id << 32 | healing << 23 | action << 21 | profile << 20 | risk_ppm
+
+
+_FAMILY = validation.member(ApiFamily)
+_ADDRESS = validation.integer(0, 2**64 - 1)

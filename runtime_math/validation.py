@@ -98,6 +98,15 @@ def member(enumeration):
     return validate
 
 
+def text(name, value):
+    """Validate a string that fits in one field of a CSV row."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, got {value!r} ({type(value).__name__})")
+    if not value.isascii() or not value.isprintable() or set(value) & set(',"'):
+        raise ValueError(f"{name} must be printable ASCII without commas and quotes, got {value!r}")
+    return value
+
+
 def vector(length, dtype=np.float64, low=None, high=None):
     """Make a validator for one-dimensional arrays of a fixed length (None: any length).
 

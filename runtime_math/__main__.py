@@ -1,0 +1,3 @@
+from runtime_math.command_line import main
+
+main()

@@ -1,0 +1,99 @@
+"""The one record that holds a whole kernel, composed from the monitors' records.
+
+Copying, saving, sharing and replaying a kernel is copying, saving, sharing and replaying these
+bytes: nothing else remembers anything.
+"""
+
+import numpy as np
+from numba import from_dtype, types
+from numba.extending import intrinsic
+
+from runtime_math import monitors
+from runtime_math.monitors import MONITOR_NAMES, design, eprocess, risk
+from runtime_math.signals import SIGNAL_COUNT
+from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
+
+QUARANTINE_DEPTH_AT_BIRTH = 4096
+NEUTRAL_BIAS = 1
+
+KERNEL_STATE = np.dtype(
+    [
+        # Set while a batch runs without the interpreter lock; single calls wait for it.
+        ("busy", np.int64),
+        ("mode", np.int64),
+        ("decisions", np.int64),
+        ("codes", np.uint8, (SIGNAL_COUNT,)),
+        ("oracle_bias", np.uint8, (FAMILY_COUNT,)),
+        ("anytime_codes", np.uint8, (FAMILY_COUNT,)),
+        ("cvar_codes", np.uint8, (FAMILY_COUNT,)),
+        ("large_deviations_codes", np.uint8, (FAMILY_COUNT,)),
+        ("monitor_bonus_ppm", np.int64),
+        ("sampled_bonus_ppm", np.int64),
+        ("probe_mask", np.int64),
+        ("design_identifiability_ppm", np.int64),
+        ("design_selected_count", np.int64),
+        ("fast_worst_case_ns", np.uint64),
+        ("full_worst_case_ns", np.uint64),
+        ("quarantine_depth", np.int64),
+        *((name, getattr(monitors, name).STATE) for name in MONITOR_NAMES),
+    ],
+    align=True,
+)
+
+KERNEL_RECORD = from_dtype(KERNEL_STATE)
+
+_INIT_ARGUMENTS = {
+    "risk": (risk.DEFAULT_PRIOR_PPM, risk.DEFAULT_Z_SCORE),
+    "eprocess": (
+        eprocess.DEFAULT_NULL_RATE,
+        eprocess.DEFAULT_ALTERNATIVE_RATE,
+        np.uint64(eprocess.DEFAULT_WARMUP_CALLS),
+        eprocess.DEFAULT_WARNING_E,
+        eprocess.DEFAULT_ALARM_E,
+    ),
+}
+
+
+def new_state(mode, count=1):
+    """States of new kernels.
+
+    Parameters
+    ----------
+    mode : SafetyLevel or int
+        Configured mode of the kernels.
+    count : int, default 1
+        How many.
+
+    Returns
+    -------
+    numpy.ndarray of shape (count,) and dtype `KERNEL_STATE`
+        Every element is an independent kernel; jitted functions take elements (``states[0]``).
+
+    Examples
+    --------
+    >>> from runtime_math.types import SafetyLevel
+    >>> int(new_state(SafetyLevel.HARDENED)["quarantine_depth"][0])
+    4096
+    """
+    newborn = np.zeros(1, KERNEL_STATE)
+    newborn["mode"] = int(mode)
+    newborn["oracle_bias"] = NEUTRAL_BIAS
+    newborn["probe_mask"] = (1 << PROBE_COUNT) - 1
+    newborn["design_selected_count"] = PROBE_COUNT
+    newborn["quarantine_depth"] = QUARANTINE_DEPTH_AT_BIRTH
+    for name in MONITOR_NAMES:
+        # Run as plain Python: a birth is rare, and compiling 46 initialisers costs seconds.
+        record = newborn[name].view(np.recarray)[0]
+        getattr(monitors, name).init.py_func(record, *_INIT_ARGUMENTS.get(name, ()))
+    return np.repeat(newborn, count)
+
+
+@intrinsic
+def state_at(typing_context, address):
+    """Record at an address: what the Python face passes, since an integer is cheap to unbox."""
+    signature = KERNEL_RECORD(types.uintp)
+
+    def emit(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(KERNEL_RECORD))
+
+    return signature, emit
