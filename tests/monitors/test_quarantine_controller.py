@@ -81,7 +81,7 @@ def test_only_publish_changes_what_the_decision_path_sees():
 def test_the_largest_depth_is_sticky_without_hits():
     controller = QuarantineController()
     run_epoch(controller, [100], 256)
-    for _ in range(300):
+    for _ in range(30):
         run_epoch(controller, [20], 0)
     assert controller.depth == 65536
     assert controller.prices[0] == 0.0
