@@ -9,7 +9,7 @@ from numba import from_dtype, types
 from numba.extending import intrinsic
 
 from runtime_math import monitors
-from runtime_math.monitors import MONITOR_NAMES, design, eprocess, risk
+from runtime_math.monitors import MONITOR_NAMES, eprocess, risk
 from runtime_math.signals import SIGNAL_COUNT
 from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
 

@@ -230,7 +230,7 @@ class TraceWriter:
         os.replace(self._part, self._path)
 
     def abandon(self):
-        """Close the file without giving it its name; the calls so far stay in the ``.part`` file."""
+        """Close the file without giving it its name; the calls stay in the ``.part`` file."""
         self._stream.close()
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from runtime_math import _pytest_plugin
+
 # Compilation may happen inside an example, so no deadline; derandomised: repeatable.
 settings.register_profile(
     "suite",
@@ -18,18 +20,15 @@ settings.load_profile("suite")
 TESTS = Path(__file__).parent
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--golden-root",
-        type=Path,
-        default=TESTS / "golden",
-        help="folder with controllers/, kernel/ and membrane/ vectors (default: the kept ones)",
-    )
+def pytest_addoption(parser, pluginmanager):
+    # The installed package registers the option earlier, through its entry point.
+    if not pluginmanager.has_plugin("golden_root"):
+        _pytest_plugin.pytest_addoption(parser)
 
 
 def _vector_files(config, folder, pattern):
     """Vector files below the golden root; a missing or empty folder is an error, not a pass."""
-    directory = config.getoption("--golden-root") / folder
+    directory = (config.getoption("--golden-root") or TESTS / "golden") / folder
     files = sorted(directory.glob(pattern))
     if not files:
         raise pytest.UsageError(f"no {pattern} in {directory}")

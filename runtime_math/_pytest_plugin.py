@@ -1,0 +1,13 @@
+"""The option ``--golden-root`` for pytest, which must be known before the test folders are found."""
+
+from pathlib import Path
+
+
+def pytest_addoption(parser):
+    """Add ``--golden-root DIR``: a folder with controllers/, kernel/ and membrane/ vectors."""
+    parser.addoption(
+        "--golden-root",
+        type=Path,
+        default=None,
+        help="folder of golden vectors (default: the ones kept with the tests)",
+    )
