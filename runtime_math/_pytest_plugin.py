@@ -1,4 +1,4 @@
-"""The option ``--golden-root`` for pytest, which must be known before the test folders are found."""
+"""The option ``--golden-root`` for pytest, which must be known before tests are collected."""
 
 from pathlib import Path
 

@@ -270,7 +270,7 @@ def decide_detail(
     adverse_hint = bloom_negative or (is_write and requested_bytes > LARGE_WRITE_BYTES)
     design_bonus = plan_probes(state, mode, pre_design, adverse_hint)
     risk_ppm = min(pre_design + design_bonus, PPM)
-    full_trigger, repair_trigger, byte_limit = control.limits(state.control, mode)
+    full_trigger, repair_trigger, _ = control.limits(state.control, mode)
     bandit_profile = bandit.select_profile(state.bandit, family, mode, risk_ppm, contention_hint)
     pareto_profile = pareto.recommend_profile(
         state.pareto, mode, family, risk_ppm, full_trigger, repair_trigger

@@ -7,7 +7,6 @@ from runtime_math import entry
 from runtime_math.decide import PROFILE_RULES
 from runtime_math.signals import BONUS_PPM, FAMILY_SIGNALS, Signal
 from runtime_math.types import (
-    MembraneAction,
     Probe,
     RuntimeContext,
     RuntimeDecision,

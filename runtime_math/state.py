@@ -27,6 +27,7 @@ KERNEL_STATE = np.dtype(
         ("anytime_codes", np.uint8, (FAMILY_COUNT,)),
         ("cvar_codes", np.uint8, (FAMILY_COUNT,)),
         ("large_deviations_codes", np.uint8, (FAMILY_COUNT,)),
+        ("grobner_input", np.uint8, (16,)),
         ("monitor_bonus_ppm", np.int64),
         ("sampled_bonus_ppm", np.int64),
         ("probe_mask", np.int64),
