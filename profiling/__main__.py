@@ -1,0 +1,5 @@
+import sys
+
+from profiling.commands import main
+
+sys.exit(main())

@@ -1,0 +1,295 @@
+"""The two samplers, py-spy and perf: how to start them, and what their output means.
+
+Both yield `RawSample`: addresses and names as the sampler saw them, nothing resolved yet.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import NamedTuple
+
+from profiling.faults import ExitStatus, ProfilingError
+
+OLDEST_PY_SPY = (0, 4, 0)
+_START_TIMEOUT_SECONDS = 30.0
+_STOP_TIMEOUT_SECONDS = 30.0
+
+_PROCESS = re.compile(r'process (\d+):"')
+_THREAD = re.compile(r'(?:^|";)thread \(([^)]*)\)(?:: [^;]*)?(?:;|$)')
+_FRAME = re.compile(r"(?P<name>.*) \((?P<place>[^()]*(?:\([^()]*\))?[^()]*)\)$")
+_ADDRESS = re.compile(r"0x[0-9a-f]+$")
+_PERF_SAMPLE = re.compile(r"\s*(?P<pid>\d+)/(?P<tid>\d+)\s+(?P<address>[0-9a-f]+)\s+(?P<rest>.*)$")
+
+
+class RawFrame(NamedTuple):
+    """A frame as sampled: an address (0 if named by the sampler), or a name and its place."""
+
+    address: int
+    name: str
+    place: str
+
+
+class RawSample(NamedTuple):
+    """Equal stacks of one thread, outermost frame first, and how often they were seen."""
+
+    pid: int
+    thread: str
+    frames: tuple
+    count: int
+
+
+def _find(program):
+    beside_python = Path(sysconfig.get_path("scripts")) / program
+    return str(beside_python) if beside_python.exists() else shutil.which(program)
+
+
+def _output_of(command):
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    return finished.stdout + finished.stderr
+
+
+def parse_frame(text):
+    """Take a frame of py-spy's raw output apart.
+
+    Examples
+    --------
+    >>> parse_frame("0x7fc263bc2169 (?)")
+    RawFrame(address=140472757002601, name='', place='?')
+    >>> parse_frame("main (/home/a (1)/program.py:12)")
+    RawFrame(address=0, name='main', place='/home/a (1)/program.py:12')
+    """
+    match = _FRAME.match(text)
+    if match is None:
+        return RawFrame(0, text, "")
+    name, place = match["name"], match["place"]
+    if _ADDRESS.match(name):
+        return RawFrame(int(name, 16), "", place)
+    return RawFrame(0, name, place)
+
+
+def parse_raw_line(line):
+    """Parse a line of py-spy's raw output; None for one that is no stack."""
+    stack, _, count = line.rpartition(" ")
+    threads = list(_THREAD.finditer(stack))
+    if not count.isdigit() or not threads:
+        return None
+    # Command lines may hold anything, semicolons too; the thread ends them.
+    head, frames = stack[: threads[0].start()], stack[threads[0].end() :]
+    processes = _PROCESS.findall(head + '"')
+    pid = int(processes[-1]) if processes else 0
+    parsed = tuple(parse_frame(text) for text in frames.split(";") if text)
+    return RawSample(pid, threads[0][1], parsed, int(count))
+
+
+class _Sampler:
+    """A running sampler; `output` is complete once `wait` or `stop` has returned."""
+
+    # Its own process group: Ctrl-C on the terminal must not reach it before the recorder does.
+    def _start(self, command, log):
+        self._log = log
+        with open(log, "wb") as stream:
+            self._process = subprocess.Popen(
+                command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                process_group=0,
+            )  # fmt: skip
+
+    @property
+    def running(self):
+        """Whether the sampler still runs."""
+        return self._process.poll() is None
+
+    def said(self):
+        """Return what the sampler has printed so far."""
+        return Path(self._log).read_text(errors="replace")
+
+    def stop(self):
+        """Make the sampler write what it has, and wait until it has done so."""
+        if self.running:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class PySpySampler(_Sampler):
+    """py-spy with native frames: samples of all Python threads of a process and its children.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        For the sampler's files.
+    rate : int
+        Samples per second.
+    """
+
+    name = "py-spy"
+
+    def __init__(self, folder, rate):
+        self._program = _find("py-spy")
+        if self._program is None:
+            raise ProfilingError(
+                "py-spy is not installed: pip install py-spy", ExitStatus.TOOL_UNUSABLE
+            )
+        self.version = _output_of([self._program, "--version"]).strip()
+        numbers = tuple(int(number) for number in re.findall(r"\d+", self.version)[:3])
+        if numbers < OLDEST_PY_SPY:
+            oldest = ".".join(map(str, OLDEST_PY_SPY))
+            raise ProfilingError(
+                f"{self.version or 'this py-spy'} is too old: pip install 'py-spy>={oldest}'",
+                ExitStatus.TOOL_UNUSABLE,
+            )
+        self._output = folder / "samples.raw"
+        self._folder = folder
+        self._rate = rate
+
+    def attach(self, pid):
+        """Start sampling a process."""
+        command = [
+            self._program, "record", "--pid", str(pid), "--native", "--threads", "--subprocesses",
+            "--full-filenames", "--rate", str(self._rate), "--format", "raw",
+            "--output", str(self._output),
+        ]  # fmt: skip
+        self._start(command, self._folder / "sampler.log")
+
+    @property
+    def attached(self):
+        """Whether samples are being taken."""
+        return "Sampling process" in self.said()
+
+    def explain_failure(self):
+        """Say in one sentence why the sampler could not attach."""
+        said = self.said()
+        if re.search("permission denied|not permitted|sudo", said, re.IGNORECASE):
+            return (
+                "py-spy is not allowed to trace the program (ptrace): run as root, or in a "
+                "container with --cap-add=SYS_PTRACE, or set kernel.yama.ptrace_scope=0"
+            )
+        return f"py-spy could not attach: {said.strip().splitlines()[-1] if said.strip() else '?'}"
+
+    def samples(self, pid):
+        """Return the list of `RawSample` of a finished run."""
+        if not self._output.exists():
+            return []
+        lines = self._output.read_text(errors="replace").splitlines()
+        parsed = (parse_raw_line(line) for line in lines)
+        return [
+            sample if sample.pid else sample._replace(pid=pid)
+            for sample in parsed
+            if sample is not None
+        ]
+
+    def errors(self):
+        """Return how many samples the sampler could not unwind."""
+        match = re.search(r"Errors: (\d+)", self.said())
+        return int(match[1]) if match else 0
+
+
+def perf_map(table):
+    """Format a process's table as perf expects it in ``/tmp/perf-PID.map``."""
+    return "".join(
+        f"{symbol.address:x} {symbol.size:x} {symbol.module}.{symbol.function}\n"
+        for symbol in table.symbols()
+    )
+
+
+class PerfSampler(_Sampler):
+    """Linux perf on the CPU clock: all threads, also those that Python does not know.
+
+    The stack is one frame deep: jitted code keeps no frame pointers, so perf cannot walk it.
+    """
+
+    name = "perf"
+    version = ""
+
+    def __init__(self, folder, rate):
+        self._program = _find("perf")
+        if self._program is None:
+            raise ProfilingError(
+                "perf is not installed: apt-get install linux-perf (or use --backend py-spy)",
+                ExitStatus.TOOL_UNUSABLE,
+            )
+        self.version = _output_of([self._program, "--version"]).strip()
+        self._folder = folder
+        self._rate = rate
+        self._output = folder / "perf.data"
+
+    def attach(self, pid):
+        """Start sampling a process."""
+        command = [
+            self._program, "record", "--event", "cpu-clock", "--freq", str(self._rate),
+            "--inherit", "--pid", str(pid), "--output", str(self._output),
+            "--control", f"fifo:{self._make_fifo('control')},{self._make_fifo('answer')}",
+        ]  # fmt: skip
+        self._control = os.open(self._folder / "control", os.O_RDWR)
+        self._answer = os.open(self._folder / "answer", os.O_RDWR | os.O_NONBLOCK)
+        self._start(command, self._folder / "sampler.log")
+        os.write(self._control, b"ping\n")
+        self._attached = False
+
+    def _make_fifo(self, name):
+        path = self._folder / name
+        os.mkfifo(path)
+        return path
+
+    @property
+    def attached(self):
+        """Whether samples are being taken: perf has answered the ping."""
+        if not self._attached:
+            try:
+                self._attached = b"ack" in os.read(self._answer, 64)
+            except BlockingIOError:
+                return False
+        return self._attached
+
+    def stop(self):
+        """Make perf write what it has, and wait until it has done so."""
+        super().stop()
+        os.close(self._control)
+        os.close(self._answer)
+
+    def explain_failure(self):
+        """Say in one sentence why the sampler could not attach."""
+        said = self.said()
+        if re.search("permission|not permitted|paranoid|access", said, re.IGNORECASE):
+            return (
+                "perf is not allowed to sample the program: run as root, or set "
+                "kernel.perf_event_paranoid=1 (sysctl -w), or use --backend py-spy"
+            )
+        return f"perf could not attach: {said.strip().splitlines()[-1] if said.strip() else '?'}"
+
+    def samples(self, pid):
+        """Return the list of `RawSample` of a finished run."""
+        if not self._output.exists():
+            return []
+        command = [
+            self._program, "script", "--input", str(self._output), "--fields",
+            "pid,tid,ip,sym,dso",
+        ]  # fmt: skip
+        counted = {}
+        for line in _output_of(command).splitlines():
+            match = _PERF_SAMPLE.match(line)
+            if match is None:
+                continue
+            name, _, place = match["rest"].rpartition(" (")
+            named = name not in ("", "[unknown]") and "perf-" not in place
+            address = int(match["address"], 16)
+            frame = RawFrame(0 if named else address, name if named else "", place.rstrip(")"))
+            if "perf-" in frame.place or frame.place in ("//anon", "[unknown]", "anon"):
+                frame = frame._replace(place="?")
+            key = (int(match["pid"]), match["tid"], frame)
+            counted[key] = counted.get(key, 0) + 1
+        return [RawSample(pid, tid, (frame,), n) for (pid, tid, frame), n in counted.items()]
+
+    def errors(self):
+        """Return how many samples perf says it lost."""
+        match = re.search(r"lost (\d+)", self.said(), re.IGNORECASE)
+        return int(match[1]) if match else 0
+
+
+BACKENDS = {"py-spy": PySpySampler, "perf": PerfSampler}

@@ -1,0 +1,250 @@
+"""Writes down every piece of machine code that Numba makes or loads, as the program runs.
+
+Runs inside the profiled program, so it uses the standard library only and does as little as
+possible: it keeps the ELF object of each code library as it was given to LLVM, and the address
+at which the library's first global function was loaded. Names, lines and inlining are read from
+the objects later, by the recorder.
+
+Folder layout (named by the environment variable ``JITTED_CODE_TABLE``)::
+
+    PID.jsonl      one JSON line per event: a loaded object, new modules, versions, a fork
+    PID-N.o        the ELF object of event N
+    ready, go      the handshake that starts the program once the sampler has attached
+"""
+
+import ctypes
+import json
+import os
+import struct
+import sys
+import time
+
+_GATE_TIMEOUT_SECONDS = 60.0
+_PR_SET_PTRACER = 0x59616D61
+_SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
+_SYMBOL = struct.Struct("<IBBHQQ")
+_SYMBOL_TABLE = 2
+_FUNCTION = 2
+_GLOBAL = 1
+
+
+def global_functions(elf):
+    """Yield (name, section index, offset) of the global functions of a 64-bit ELF object."""
+    section_offset = struct.unpack_from("<Q", elf, 0x28)[0]
+    entry_size, count = struct.unpack_from("<HH", elf, 0x3A)
+    headers = [
+        _SECTION_HEADER.unpack_from(elf, section_offset + index * entry_size)
+        for index in range(count)
+    ]
+    for header in headers:
+        if header[1] != _SYMBOL_TABLE:
+            continue
+        names = headers[header[6]][4]
+        for position in range(header[4], header[4] + header[5], _SYMBOL.size):
+            name, info, _, section, value, _ = _SYMBOL.unpack_from(elf, position)
+            if info & 15 == _FUNCTION and info >> 4 == _GLOBAL and 0 < section < 0xFF00:
+                start = names + name
+                yield elf[start : elf.index(b"\0", start)].decode(), section, value
+
+
+def _versions():
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in ("numba", "llvmlite", "numpy"):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if version is not None:
+            versions[name] = str(version)
+    return versions
+
+
+class Table:
+    """The growing table of one process.
+
+    Parameters
+    ----------
+    folder : str
+        Where the files go.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._pending = []
+        self._known_modules = set()
+        self._number = 0
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def add_object(self, name, elf):
+        """Remember an object that LLVM is about to load."""
+        self._pending.append((name, bytes(elf)))
+
+    def write_loaded(self, engine):
+        """Write all remembered objects, which are loaded by now, with their addresses."""
+        pending, self._pending = self._pending, []
+        for name, elf in pending:
+            bases = {}
+            for function, section, offset in global_functions(elf):
+                if section not in bases:
+                    bases[section] = engine.get_function_address(function) - offset
+            if not bases:
+                continue
+            self._number += 1
+            file_name = f"{os.getpid()}-{self._number}.o"
+            with open(os.path.join(self.folder, file_name), "wb") as stream:
+                stream.write(elf)
+            self._write(
+                {"object": file_name, "library": name, "bases": bases, "time": time.time()}
+            )
+        self._write_modules()
+
+    def _write_modules(self):
+        if not self._known_modules:
+            self._write({"versions": _versions()})
+        found = {}
+        for name, module in list(sys.modules.items()):
+            if name in self._known_modules:
+                continue
+            self._known_modules.add(name)
+            path = getattr(module, "__file__", None)
+            if isinstance(path, str):
+                found[name] = os.path.abspath(path)
+        if found:
+            self._write({"modules": found})
+
+    def _write(self, event):
+        # One write per line, in append mode: a killed program leaves whole lines only.
+        line = json.dumps(event) + "\n"
+        with open(os.path.join(self.folder, f"{os.getpid()}.jsonl"), "a") as stream:
+            stream.write(line)
+
+    def _after_fork(self):
+        self._pending = []
+        self._write({"parent": os.getppid()})
+
+
+def _hook_code_libraries(codegen, table):
+    """Make Numba's code libraries report their objects."""
+    library = codegen.CPUCodeLibrary
+    compiled = library._object_compiled_hook.__func__
+    cached = library._object_getbuffer_hook.__func__
+    finish = codegen.JITCodeLibrary._finalize_specific
+
+    def object_compiled(cls, module, elf):
+        table.add_object(module.name, elf)
+        return compiled(cls, module, elf)
+
+    def object_from_cache(cls, module):
+        elf = cached(cls, module)
+        if elf:
+            table.add_object(module.name, elf)
+        return elf
+
+    def finalize(self):
+        finish(self)
+        table.write_loaded(self._codegen._engine)
+
+    library._object_compiled_hook = classmethod(object_compiled)
+    library._object_getbuffer_hook = classmethod(object_from_cache)
+    codegen.JITCodeLibrary._finalize_specific = finalize
+
+
+class _AfterImport:
+    """Meta path finder that runs a function on a module right after its first import."""
+
+    def __init__(self, actions):
+        self._actions = actions
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self._actions:
+            return None
+        action = self._actions.pop(name)
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                self._wrap(spec.loader, action)
+                return spec
+        return None
+
+    @staticmethod
+    def _wrap(loader, action):
+        execute = loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            action(module)
+
+        loader.exec_module = exec_module
+
+
+def _emit_line_tables(options):
+    """Let Numba describe lines and inlining without touching the code it generates.
+
+    `NUMBA_DEBUGINFO` would do more: it keeps variables alive and in memory, and checks bounds.
+    """
+    finalize = options.CPUTargetOptions.finalize
+
+    def with_line_tables(self, flags, given):
+        explicit = flags.is_set("debuginfo")
+        finalize(self, flags, given)
+        if not explicit and not flags.debuginfo:
+            flags.debuginfo = True
+            flags.dbg_directives_only = True
+
+    options.CPUTargetOptions.finalize = with_line_tables
+
+
+def _line_tables_only(debuginfo):
+    """Describe inlining too, which Numba's own "directives only" kind leaves out."""
+    kind = "LineTablesOnly"
+    describe = debuginfo.DIBuilder._di_compile_unit
+    mark_variable = debuginfo.DIBuilder.mark_variable
+
+    def compile_unit(self):
+        if self.emission_kind == "DebugDirectivesOnly":
+            self.emission_kind = kind
+        return describe(self)
+
+    def variable(self, *arguments, **keywords):
+        if self.emission_kind != kind:  # LLVM refuses variables in a table of lines
+            mark_variable(self, *arguments, **keywords)
+
+    debuginfo.DIBuilder._di_compile_unit = compile_unit
+    debuginfo.DIBuilder.mark_variable = variable
+
+
+def _allow_tracing_by(recorder):
+    """Where Yama lets only ancestors trace a process, name the recorder as another one."""
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope") as stream:
+            restricted = stream.read().strip() == "1"
+    except OSError:
+        return
+    if restricted:
+        ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(recorder), 0, 0, 0)
+
+
+def wait_for_sampler():
+    """Tell the recorder that there is something to sample, and wait until it does."""
+    folder = os.environ.pop("JITTED_CODE_GATE", None)
+    if folder is None:
+        return
+    _allow_tracing_by(int(os.environ.get("JITTED_CODE_RECORDER", "0")))
+    announcement = os.path.join(folder, "ready")
+    with open(announcement + ".new", "w") as stream:
+        stream.write(str(os.getpid()))
+    os.rename(announcement + ".new", announcement)
+    deadline = time.monotonic() + _GATE_TIMEOUT_SECONDS
+    while not os.path.exists(os.path.join(folder, "go")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def install():
+    """Install the hooks; called once, before the program's own first line."""
+    table = Table(os.environ["JITTED_CODE_TABLE"])
+    actions = {"numba.core.codegen": lambda module: _hook_code_libraries(module, table)}
+    if os.environ.get("JITTED_CODE_LINES"):
+        actions["numba.core.cpu"] = _emit_line_tables
+        actions["numba.core.debuginfo"] = _line_tables_only
+    sys.meta_path.insert(0, _AfterImport(actions))
+    if not os.environ.get("JITTED_CODE_GATE_LATER"):
+        wait_for_sampler()

@@ -1,0 +1,32 @@
+"""Outcomes that end a command, each with an exit status that scripts can rely on."""
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """Exit status of ``python -m profiling``."""
+
+    DONE = 0
+    CHANGED = 1
+    USAGE = 2
+    TOOL_UNUSABLE = 3
+    NO_SAMPLES = 4
+    PROGRAM_FAILED = 5
+    NO_JITTED_CODE = 6
+    INTERRUPTED = 130
+
+
+class ProfilingError(Exception):
+    """A fault that one sentence explains.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do about it.
+    status : ExitStatus
+        Exit status of the command.
+    """
+
+    def __init__(self, message, status=ExitStatus.USAGE):
+        super().__init__(message)
+        self.status = status

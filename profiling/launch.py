@@ -1,0 +1,102 @@
+"""Start a program with the recorder's hooks in it, and let a sampler attach before it begins."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from profiling.faults import ExitStatus, ProfilingError
+
+BOOTSTRAP = Path(__file__).parent / "bootstrap"
+_POLL_SECONDS = 0.01
+_ATTACH_TIMEOUT_SECONDS = 45.0
+_END_TIMEOUT_SECONDS = 10.0
+
+
+def lines_cache():
+    """Return the folder of the compile cache for code with line tables.
+
+    Numba's cache does not know about line tables, so code with and without must not share one.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "numba-with-lines"
+
+
+class Program:
+    """The profiled program.
+
+    Parameters
+    ----------
+    command : list of str
+        Program and arguments; a leading ``python`` means the recorder's own interpreter.
+    folder : pathlib.Path
+        Where the program writes its table of jitted functions.
+    with_lines : bool
+        Have Numba add line tables to the code it generates.
+    gate_later : bool
+        The program itself says when there is something to sample.
+    """
+
+    def __init__(self, command, folder, with_lines=False, gate_later=False):
+        self._folder = folder
+        environment = dict(os.environ)
+        path = [str(BOOTSTRAP)]
+        if environment.get("PYTHONPATH"):
+            path.append(environment["PYTHONPATH"])
+        environment["PYTHONPATH"] = os.pathsep.join(path)
+        environment["JITTED_CODE_TABLE"] = environment["JITTED_CODE_GATE"] = str(folder)
+        environment["JITTED_CODE_RECORDER"] = str(os.getpid())
+        if with_lines:
+            environment["JITTED_CODE_LINES"] = "1"
+            environment.setdefault("NUMBA_CACHE_DIR", str(lines_cache()))
+        if gate_later:
+            environment["JITTED_CODE_GATE_LATER"] = "1"
+        if command[0] == "python":
+            command = [sys.executable, *command[1:]]
+        try:
+            self._process = subprocess.Popen(command, env=environment)
+        except OSError as error:
+            raise ProfilingError(f"cannot run {command[0]}: {error.strerror}") from None
+
+    @property
+    def exit_status(self):
+        """Exit status of the program, None while it runs; negative for a signal."""
+        return self._process.poll()
+
+    def wait_until_ready(self, on_wait=lambda: None):
+        """Return the process id to sample, or None if the program ended before.
+
+        A program that never reaches the hooks (``python -I``, or no Python at all) is an error.
+        """
+        ready = self._folder / "ready"
+        while not ready.exists():
+            if self.exit_status is not None:
+                return None
+            on_wait()
+            time.sleep(_POLL_SECONDS)
+        return int(ready.read_text())
+
+    def attach(self, sampler, pid):
+        """Attach a sampler to the waiting program and let it go on."""
+        sampler.attach(pid)
+        deadline = time.monotonic() + _ATTACH_TIMEOUT_SECONDS
+        while not sampler.attached:
+            if not sampler.running or time.monotonic() > deadline:
+                self.end()
+                sampler.stop()
+                raise ProfilingError(sampler.explain_failure(), ExitStatus.TOOL_UNUSABLE)
+            time.sleep(_POLL_SECONDS)
+        (self._folder / "go").touch()
+
+    def end(self):
+        """End the program if it still runs: politely, then with force."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if self.exit_status is not None:
+                return
+            self._process.send_signal(number)
+            try:
+                self._process.wait(_END_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue

@@ -1,0 +1,243 @@
+"""One recording from start to end: launch, sample, resolve, aggregate, write."""
+
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from profiling import aggregate, machine, recording
+from profiling.backends import BACKENDS, perf_map
+from profiling.faults import ExitStatus, ProfilingError
+from profiling.launch import Program
+from profiling.render import flamegraph, speedscope, tables
+from profiling.resolve import Resolver
+from profiling.symbols import load_tables
+
+_POLL_SECONDS = 0.05
+_TOP_ROWS = 25
+
+
+class Request(NamedTuple):
+    """What to record.
+
+    `seconds` None means until the program ends. `identifier` is that of a benchmark, or "".
+    """
+
+    command: list
+    out: Path
+    identifier: str = ""
+    seconds: float | None = None
+    rate: int = 199
+    backend: str = "py-spy"
+    lines: bool = False
+
+
+class Outcome(NamedTuple):
+    """What came of it."""
+
+    path: Path
+    status: ExitStatus
+    message: str
+
+
+class _Run(NamedTuple):
+    """What the sampling left behind."""
+
+    samples: list
+    tables: dict
+    pid: int
+    exit_status: int | None
+    interrupted: bool
+    sampler: object
+    elapsed: float
+
+
+def _sample(request, folder, show):
+    sampler = BACKENDS[request.backend](folder, request.rate)
+    program = Program(
+        request.command, folder, with_lines=request.lines, gate_later=bool(request.identifier)
+    )
+    interrupted = False
+    started = time.monotonic()
+    try:
+        show("starting", 0.0)
+        pid = program.wait_until_ready(lambda: show("starting", time.monotonic() - started))
+        if pid is None:
+            _explain_early_end(program, request)
+        program.attach(sampler, pid)
+        started = time.monotonic()
+        while sampler.running:
+            elapsed = time.monotonic() - started
+            show("sampling", elapsed)
+            if request.seconds is not None and elapsed >= request.seconds:
+                break
+            if program.exit_status is not None:
+                break
+            time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        interrupted = True
+    elapsed = time.monotonic() - started
+    show("writing", elapsed)
+    with contextlib.suppress(AttributeError):  # interrupted before the sampler was started
+        sampler.stop()
+    ended_by_itself = program.exit_status
+    program.end()
+    if interrupted and not (folder / "go").exists():
+        raise ProfilingError("interrupted before sampling began", ExitStatus.INTERRUPTED)
+    return _Run(
+        sampler.samples(pid), load_tables(folder), pid, ended_by_itself, interrupted, sampler,
+        elapsed,
+    )  # fmt: skip
+
+
+def _explain_early_end(program, request):
+    status = program.exit_status
+    name = " ".join(request.command)
+    if status:
+        raise ProfilingError(
+            f"the program ended with status {status} before anything could be sampled: {name}",
+            ExitStatus.PROGRAM_FAILED,
+        )
+    raise ProfilingError(
+        f"no Python that reads PYTHONPATH was started (python -I and -E do not): {name}",
+        ExitStatus.NO_SAMPLES,
+    )
+
+
+def _judge(request, run, folded):
+    """Return the exit status of a recording, and the sentence that explains it."""
+    jitted = sum(
+        count
+        for (phase, frames), count in folded.items()
+        if any(frame.kind in ("jitted", "inlined") for frame in frames)
+    )
+    if run.interrupted:
+        return ExitStatus.INTERRUPTED, "interrupted; what was sampled until then is kept"
+    if run.exit_status:
+        return (
+            ExitStatus.PROGRAM_FAILED,
+            f"the program ended with status {run.exit_status}; the samples are kept",
+        )
+    if not jitted:
+        return (
+            ExitStatus.NO_JITTED_CODE,
+            "no sample lies in jitted code: the program did not run any while it was sampled",
+        )
+    return ExitStatus.DONE, ""
+
+
+def _metadata(request, run, resolver, folded, outcome):
+    totals = aggregate.phase_totals(folded)
+    in_jitted = resolver.named + resolver.unnamed
+    table = run.tables.get(run.pid)
+    status, message = outcome
+    return {
+        "id": request.identifier,
+        "command": request.command,
+        "mode": os.environ.get("GLIBC_RUST_MODE", "")
+        if not request.identifier
+        else request.identifier.rpartition("/")[2],
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "backend": request.backend,
+        "sampler": run.sampler.version,
+        "rate": request.rate,
+        "seconds": round(run.elapsed, 3),
+        "lines": request.lines,
+        "samples": {
+            "total": sum(totals.values()),
+            "run": totals["run"],
+            "compile": totals["compile"],
+            "import": totals["import"],
+            "lost": run.sampler.errors(),
+        },
+        "jitted": {
+            "samples": in_jitted,
+            "named": resolver.named,
+            "named_share": resolver.named / in_jitted if in_jitted else None,
+            "functions_in_table": len(table) if table else 0,
+        },
+        "processes": sorted({sample.pid for sample in run.samples}),
+        "threads": len({(sample.pid, sample.thread) for sample in run.samples}),
+        "exit_status": run.exit_status,
+        "outcome": status.name.lower(),
+        "note": message,
+        "versions": table.versions if table else {},
+        "machine": machine.describe(),
+    }
+
+
+def _keep_perf_files(folder, partial, run):
+    """Keep perf's data, and the map with which ``perf report`` names jitted functions."""
+    data = folder / "perf.data"
+    if not data.exists():
+        return
+    shutil.copyfile(data, partial / "perf.data")
+    for pid, table in run.tables.items():
+        text = perf_map(table)
+        (partial / f"perf-{pid}.map").write_text(text)
+        public = Path(f"/tmp/perf-{pid}.map")
+        with contextlib.suppress(OSError):
+            public.unlink(missing_ok=True)
+            with open(public, "x") as stream:
+                stream.write(text)
+
+
+def _write(partial, request, run, meta, folded):
+    (partial / recording.FOLDED).write_text(aggregate.format_folded(folded))
+    (partial / recording.META).write_text(json.dumps(meta, indent=2) + "\n")
+    symbols = {
+        str(pid): [symbol._asdict() for symbol in table.symbols()]
+        for pid, table in run.tables.items()
+    }
+    (partial / recording.SYMBOLS).write_text(json.dumps(symbols, indent=1) + "\n")
+    rows = aggregate.ranking(folded)[:_TOP_ROWS]
+    (partial / recording.TOP_JSON).write_text(
+        json.dumps([row._asdict() for row in rows], indent=1) + "\n"
+    )
+    (partial / recording.TOP_TEXT).write_text(tables.top_text(meta, rows))
+    title = request.identifier or " ".join(request.command)
+    (partial / recording.FLAMEGRAPH).write_text(flamegraph.render(folded, title))
+    (partial / recording.SPEEDSCOPE).write_text(json.dumps(speedscope.render(folded, title)))
+
+
+def record(request, show=lambda phase, elapsed: None):
+    """Make one recording.
+
+    Parameters
+    ----------
+    request : Request
+        What to record, and where to.
+    show : callable, optional
+        Called with ("starting" | "sampling" | "writing", seconds) as the recording goes on.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ProfilingError
+        If nothing was recorded; no folder is left then.
+    """
+    if not os.path.isdir("/proc/self"):
+        raise ProfilingError("recording needs Linux", ExitStatus.TOOL_UNUSABLE)
+    with tempfile.TemporaryDirectory(prefix="profiling-") as name:
+        folder = Path(name)
+        with recording.new_folder(request.out) as partial:
+            run = _sample(request, folder, show)
+            resolver = Resolver(run.tables, run.pid)
+            folded = aggregate.fold([resolver.resolve(sample) for sample in run.samples])
+            if not folded:
+                raise ProfilingError(
+                    "no sample was taken: the program ended too soon", ExitStatus.NO_SAMPLES
+                )
+            outcome = _judge(request, run, folded)
+            meta = _metadata(request, run, resolver, folded, outcome)
+            _write(partial, request, run, meta, folded)
+            _keep_perf_files(folder, partial, run)
+    return Outcome(Path(request.out), *outcome)

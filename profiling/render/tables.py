@@ -1,0 +1,88 @@
+"""Tables of self cost and of differences, as text."""
+
+_KIND_MARKS = {"jitted": "jit", "inlined": "jit, inlined", "python": "python", "native": "native"}
+
+
+def _percent(share):
+    return f"{100 * share:5.1f}"
+
+
+def row_cells(number, row):
+    """Return the cells of a row of the top table."""
+    return (
+        str(number),
+        _percent(row.share),
+        f"{100 * row.low:.1f} - {100 * row.high:.1f}",
+        str(row.samples),
+        row.symbol,
+        row.place,
+        _KIND_MARKS.get(row.kind, row.kind),
+    )
+
+
+TOP_HEADINGS = ("#", "self %", "95 %", "samples", "symbol", "place", "kind")
+
+
+def plain_table(headings, rows):
+    """Align cells under headings; numbers are expected to be formatted already."""
+    grid = [headings, *rows]
+    widths = [max(len(line[column]) for line in grid) for column in range(len(headings))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in grid
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def summary_line(meta):
+    """One line that says what a table is about."""
+    samples = meta["samples"]
+    title = meta["id"] or " ".join(meta["command"])
+    return (
+        f"{title}: {samples['run']} run-time samples at {meta['rate']} Hz ({meta['backend']}, "
+        f"{meta['seconds']:.1f} s); compile {samples['compile']}, import {samples['import']}"
+    )
+
+
+def named_line(meta):
+    """One line on how much of the jitted code has names."""
+    jitted = meta["jitted"]
+    if not jitted["samples"]:
+        return "no sample in jitted code"
+    share = 100 * jitted["named_share"]
+    return f"{jitted['samples']} samples end in jitted code, {share:.1f} % of them with a name"
+
+
+def top_text(meta, rows):
+    """Return the text of top.txt."""
+    table = plain_table(TOP_HEADINGS, [row_cells(*item) for item in enumerate(rows, 1)])
+    return f"{summary_line(meta)}\n{named_line(meta)}\n\n{table}\n"
+
+
+def _rank(number):
+    return "-" if number is None else str(number)
+
+
+CHANGE_HEADINGS = ("rank", "old %", "new %", "difference", "95 %", "verdict", "symbol", "place")
+
+
+def change_cells(change):
+    """Return the cells of a row of the comparison."""
+    if change.new_rank is not None and change.old_rank is None:
+        verdict = "entered"
+    elif change.new_rank is None and change.old_rank is not None:
+        verdict = "left"
+    else:
+        verdict = "stayed" if change.old_rank == change.new_rank else "moved"
+    certainty = "real" if change.significant else "within noise"
+    return (
+        f"{_rank(change.old_rank)} -> {_rank(change.new_rank)}",
+        _percent(change.old.share if change.old else 0.0),
+        _percent(change.new.share if change.new else 0.0),
+        f"{100 * change.difference:+5.1f}",
+        f"{100 * change.low:+.1f} .. {100 * change.high:+.1f}",
+        f"{verdict}, {certainty}",
+        change.symbol,
+        change.place,
+    )
