@@ -1,0 +1,63 @@
+"""The evidence streams of the calibrated policy: what they watch, what their evidence weighs.
+
+The weights add to one over the streams that a call can step (a call steps the detectors of one
+family only), so the weighted sum of all e-detectors is an e-detector again, whatever their
+dependence: the weights are a price list, halving one costs ln 2 nats of evidence.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """A stream of evidence; the last two exist once for each family."""
+
+    ADVERSE = 0
+    BLOOM = 1
+    NOVEL_PAGE = 2
+    HUGE_REQUEST = 3
+    FAULT = 4
+    COST = 5
+    COST_TAIL = 6
+    CONTENTION = 7
+    BYTES = 8
+    FAMILY_ORDER = 9
+    COST_ORDER = 10
+    ADVERSE_GAP = 11
+    FAMILY_ADVERSE = 12
+    FAMILY_COST = 13
+
+
+STREAM_COUNT = len(Stream)
+GLOBAL_COUNT = 12
+
+WEIGHTS = np.array(
+    [0.25, 0.08, 0.04, 0.03, 0.04, 0.07, 0.05, 0.06, 0.04, 0.05 / 3, 0.05 / 3, 0.05 / 3, 0.25, 0.04]
+)
+
+# Streams that tell of slowness only: full validation makes a storm worse, so it is given to a
+# share of the calls.
+LATENCY_ONLY = np.zeros(STREAM_COUNT, np.bool_)
+LATENCY_ONLY[[Stream.COST, Stream.COST_TAIL, Stream.CONTENTION, Stream.FAMILY_COST]] = True
+
+# Doublings of the hold that a returning alarm may reach.
+HIGHEST_LEVEL = np.ones(STREAM_COUNT, np.int64)
+HIGHEST_LEVEL[[Stream.ADVERSE, Stream.FAMILY_ADVERSE, Stream.FAULT, Stream.HUGE_REQUEST]] = 3
+
+DESCRIPTIONS = {
+    Stream.ADVERSE: "adverse outcomes over all families",
+    Stream.BLOOM: "addresses the Bloom filter does not know",
+    Stream.NOVEL_PAGE: "pages not seen lately",
+    Stream.HUGE_REQUEST: "requests of at least half the byte limit",
+    Stream.FAULT: "inconsistent overlaps",
+    Stream.COST: "costs above the usual, over all families",
+    Stream.COST_TAIL: "costs many times the usual",
+    Stream.CONTENTION: "contention above the usual",
+    Stream.BYTES: "requests larger than the family's usual",
+    Stream.FAMILY_ORDER: "order of the families",
+    Stream.COST_ORDER: "order of high and low costs",
+    Stream.ADVERSE_GAP: "spacing of the adverse outcomes",
+    Stream.FAMILY_ADVERSE: "adverse outcomes of one family",
+    Stream.FAMILY_COST: "costs of one family above its usual",
+}

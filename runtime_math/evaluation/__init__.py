@@ -1,0 +1,1 @@
+"""Judging policies on labelled scenarios: runs, metrics, tables, pictures, reports."""
