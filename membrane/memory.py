@@ -70,14 +70,14 @@ def store_byte(typing_context, address, byte):
 
 
 @intrinsic
-def call_two(typing_context, function, first, second):
-    """Call the C function of two 64-bit integers at an address; gives a 64-bit integer."""
+def call_function(typing_context, function, first, second, third):
+    """Call the C function of three 64-bit integers at an address; gives a 64-bit integer."""
 
     def emit(context, builder, signature, arguments):
-        pointer = ir.FunctionType(_WORD, [_WORD, _WORD]).as_pointer()
+        pointer = ir.FunctionType(_WORD, [_WORD, _WORD, _WORD]).as_pointer()
         return builder.call(builder.inttoptr(arguments[0], pointer), arguments[1:])
 
-    return types.uint64(types.uint64, types.uint64, types.uint64), emit
+    return types.uint64(*[types.uint64] * 4), emit
 
 
 @intrinsic

@@ -1,0 +1,607 @@
+"""Which blocks are ours, whose turn is it to be released, and what happens on a free?
+
+Every block stands between a header and a canary (see `membrane.fingerprint`). A freed block first
+waits in a first-in first-out quarantine, where uses of it are still recognised; only then does its
+memory go back to the source. A block has a generation, which changes when it is freed.
+
+Two rule sets. The reference's has sixteen shards chosen by the page of an address, each with a
+quarantine of its own; it looks for the canary in the wrong place when the alignment is above 16,
+never reads a header, finds interior addresses only in pages of the base's shard, and forgets a
+block when it leaves the quarantine. The repaired rules have one quarantine, compare header and
+canary where they were written, find every address of a block in any page, and remember released
+blocks (as graves) until their place is taken: a base address is not issued a second time while a
+grave remembers it, so a stale free can not hit the next owner.
+
+References
+----------
+.. [1] K. Serebryany, D. Bruening, A. Potapenko, D. Vyukov, "AddressSanitizer: a fast address
+       sanity checker", USENIX ATC 2012.
+"""
+
+import ctypes
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from membrane import address_index, source, table
+from membrane.blocks import (
+    DRAINED,
+    NO_SLOT,
+    SHARD_COUNT,
+    SLOT,
+    STATE,
+    dequeue,
+    enqueue,
+    give_slot,
+    note_drained,
+    reserve_slot,
+    slot_address,
+    slot_at,
+    take_slot,
+)
+from membrane.component import TableComponent
+from membrane.fingerprint import REFERENCE_KEY
+from membrane.guards import (
+    CANARY_SIZE,
+    REFERENCE_HEADER,
+    REPAIRED_HEADER,
+    block_hash,
+    canary_intact,
+    header_intact,
+    write_guards,
+)
+from membrane.lattice import SafetyState
+from membrane.memory import c_free
+from runtime_math.monitors.base import operation
+from runtime_math.numerics.compilation import jitted
+from runtime_math.validation import flag, uint64
+
+QUARANTINE_MAX_BYTES = 67_108_864
+QUARANTINE_MAX_ENTRIES = 65_536
+GRAVES_MAX = 65_536
+SMALLEST_ALIGN = np.uint64(16)
+LARGEST_LAYOUT = np.uint64(2**63 - 1)
+MAX = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+HELD = np.uint64(1 << 63)
+LOW_32 = np.uint64(0xFFFFFFFF)
+PAGE_BITS = np.uint64(12)
+ZERO = np.uint64(0)
+ONE = np.uint64(1)
+GRAVE, QUARANTINED, VALID = np.uint8(2), np.uint8(3), np.uint8(6)
+
+
+class FreeResult(IntEnum):
+    """What a free found."""
+
+    FREED = 0
+    FREED_WITH_CANARY_CORRUPTION = 1
+    DOUBLE_FREE = 2
+    FOREIGN_POINTER = 3
+    INVALID_POINTER = 4
+
+
+class Place(IntEnum):
+    """Where in the memory of a block an address lies."""
+
+    NOWHERE = 0
+    BASE = 1
+    INTERIOR = 2
+    END = 3
+    CANARY = 4
+    HEADER = 5
+    GAP = 6
+
+
+@jitted
+def init(state, repaired, key0, key1, quarantine_max_bytes, quarantine_max_entries):
+    """Start without blocks; the record must be zero."""
+    state.repaired = repaired
+    state.key0 = key0
+    state.key1 = key1
+    state.next_generation = ONE
+    state.next_epoch = ONE
+    state.quarantine_max_bytes = quarantine_max_bytes
+    state.quarantine_max_entries = quarantine_max_entries
+    state.graves_max = np.uint64(GRAVES_MAX)
+    for number in range(SHARD_COUNT):
+        state.shards[number].free_slots = NO_SLOT
+
+
+@jitted
+def shard_of(address):
+    """Return the number of the shard of an address."""
+    return np.int64((address >> PAGE_BITS) & np.uint64(SHARD_COUNT - 1))
+
+
+@jitted
+def _quarantine_shard(state, address):
+    """Return the shard whose quarantine takes a block; under repaired rules there is but one."""
+    return 0 if state.repaired else shard_of(address)
+
+
+@jitted
+def _take_generation(state):
+    generation = state.next_generation
+    state.next_generation = (generation + ONE) & LOW_32
+    return generation
+
+
+@jitted
+def _take_epoch(state):
+    epoch = state.next_epoch
+    state.next_epoch += ONE
+    return epoch
+
+
+@jitted
+def _reserve(state):
+    """Make room in all tables for one more block, so that nothing fails half-way."""
+    return reserve_slot(state) and table.reserve(state.bases) and table.reserve(state.anchors)
+
+
+@jitted
+def _obtain(state, total, align):
+    """Get memory from the source; anything but aligned, unwrapped memory is a failure."""
+    if total > LARGEST_LAYOUT - (align - ONE):
+        return ZERO
+    raw = source.allocate(state.source, total, align)
+    if raw == ZERO:
+        return ZERO
+    if raw & (align - ONE) != ZERO or raw + total < raw:
+        source.release(state.source, raw, total, align)
+        return ZERO
+    return raw
+
+
+@jitted
+def _obtain_unburied(state, offset, size, align):
+    """Get memory with a user base that no grave remembers; returns (raw, user base, total)."""
+    fixed = offset + size + CANARY_SIZE
+    slack = ZERO
+    while True:
+        total = fixed + slack
+        if total < fixed:
+            return ZERO, ZERO, ZERO
+        raw = _obtain(state, total, align)
+        if raw == ZERO:
+            return ZERO, ZERO, ZERO
+        user = raw + offset
+        while user <= raw + offset + slack:
+            if table.find(state.bases, user) == table.MISSING:
+                return raw, user, total
+            user += align
+        source.release(state.source, raw, total, align)
+        slack = slack + slack + align
+
+
+@jitted
+def _unearth(state, raw, total):
+    """Take graves that a new block covers out of the search for interior addresses."""
+    while True:
+        start = address_index.nearest_below(state.starts, raw + total - ONE)
+        if start == address_index.NONE:
+            return
+        identity = table.find(state.anchors, start)
+        slot = slot_at(slot_address(state, identity))
+        if start + slot.total <= raw or slot.state != GRAVE:
+            return
+        address_index.remove(state.starts, start)
+        table.remove(state.anchors, start)
+
+
+@jitted
+def _record_block(state, raw, user, size, total, align, generation):
+    """Enter a new block in a slot and in the tables."""
+    shard = state.shards[shard_of(user)]
+    identity = take_slot(state, shard)
+    slot = slot_at(slot_address(state, identity))
+    slot.raw_base = raw
+    slot.user_base = user
+    slot.user_size = size
+    slot.total = total
+    slot.align = align
+    slot.epoch = _take_epoch(state)
+    slot.generation = np.uint32(generation)
+    slot.state = VALID
+    slot.hash = block_hash(state, slot)
+    write_guards(state, slot)
+    table.store(state.bases, user, identity)
+    table.store(state.anchors, raw, identity)
+    address_index.insert(state.starts, raw)
+    state.live_count += ONE
+    state.live_bytes += size
+    return user
+
+
+@jitted
+def allocate_aligned(state, size, align):
+    """Return the user base of a new block, or 0; a generation is used up once the size is sane."""
+    align = max(align, SMALLEST_ALIGN)
+    if align & (align - ONE) != ZERO:
+        return ZERO
+    offset = max(align, REPAIRED_HEADER) if state.repaired else align
+    total = offset + size + CANARY_SIZE
+    if offset + size < size or total < CANARY_SIZE:
+        return ZERO
+    generation = _take_generation(state)
+    if not _reserve(state):
+        return ZERO
+    if state.repaired:
+        raw, user, total = _obtain_unburied(state, offset, size, align)
+    else:
+        raw = _obtain(state, total, align)
+        user = raw + offset
+    if raw == ZERO:
+        return ZERO
+    if state.repaired:
+        _unearth(state, raw, total)
+    return _record_block(state, raw, user, size, total, align, generation)
+
+
+@jitted
+def allocate(state, size):
+    """Return the user base of a new block aligned to 16, or 0."""
+    return allocate_aligned(state, size, SMALLEST_ALIGN)
+
+
+@jitted
+def _release_memory(state, slot):
+    """Give the memory of a block back, now or when the last pin goes."""
+    pins = table.find(state.pins, slot.raw_base) if state.pins.count else table.MISSING
+    if pins != table.MISSING:
+        table.store(state.pins, slot.raw_base, pins | HELD)
+    else:
+        source.release(state.source, slot.raw_base, slot.total, slot.align)
+
+
+@jitted
+def _forget(state, identity):
+    """Take a slot out of all tables that still lead to it, and recycle it."""
+    slot = slot_at(slot_address(state, identity))
+    if table.find(state.anchors, slot.raw_base) == identity:
+        table.remove(state.anchors, slot.raw_base)
+        address_index.remove(state.starts, slot.raw_base)
+    if table.find(state.bases, slot.user_base) == identity:
+        table.remove(state.bases, slot.user_base)
+    give_slot(state, state.shards[shard_of(slot.user_base)], identity)
+
+
+@jitted
+def _drain(state, quarantine):
+    """Release the oldest blocks until the quarantine is within its limits."""
+    while (
+        quarantine.bytes > state.quarantine_max_bytes
+        or quarantine.count > state.quarantine_max_entries
+    ):
+        identity = dequeue(state, quarantine)
+        note_drained(state, identity)
+        slot = slot_at(slot_address(state, identity))
+        _release_memory(state, slot)
+        if state.repaired:
+            slot.state = GRAVE
+            slot.epoch = _take_epoch(state)
+            enqueue(state, state.graves, identity)
+            if state.graves.count > state.graves_max:
+                _forget(state, dequeue(state, state.graves))
+        else:
+            _forget(state, identity)
+
+
+@jitted
+def refusal(state, address):
+    """Return why an address is not the base of a block that could be freed."""
+    if state.repaired:
+        identity, place = locate(state, address)
+        if identity != NO_SLOT:
+            slot = slot_at(slot_address(state, identity))
+            # In the middle of a block that is already free, both mistakes come together.
+            return 2 if slot.state == GRAVE and place == 1 else 4
+    return 3
+
+
+@jitted
+def free(state, address):
+    """Free the block at a base address; returns a `FreeResult` code and fills the drained list."""
+    state.drained_count = ZERO
+    identity = table.find(state.bases, address)
+    if identity == table.MISSING:
+        return refusal(state, address)
+    slot = slot_at(slot_address(state, identity))
+    if slot.state != VALID:
+        return 2
+    intact = canary_intact(state, slot)
+    if state.repaired:
+        intact = header_intact(state, slot) and intact
+    slot.state = QUARANTINED
+    slot.generation = np.uint32(_take_generation(state))
+    slot.epoch = _take_epoch(state)
+    state.live_count -= ONE
+    state.live_bytes -= slot.user_size
+    quarantine = state.shards[_quarantine_shard(state, address)].quarantine
+    enqueue(state, quarantine, identity)
+    _drain(state, quarantine)
+    return 0 if intact else 1
+
+
+@jitted
+def free_epoch(state, address, epoch):
+    """Free the block at a base address only if it still is the one that had this epoch."""
+    state.drained_count = ZERO
+    identity = table.find(state.bases, address)
+    if identity == table.MISSING:
+        return 2
+    slot = slot_at(slot_address(state, identity))
+    return free(state, address) if slot.epoch == epoch else 2
+
+
+@jitted
+def _interior(state, address):
+    """Return the slot of the block whose memory holds an address, or `NO_SLOT`."""
+    start = address_index.nearest_below(state.starts, address)
+    if start == address_index.NONE:
+        return NO_SLOT
+    identity = table.find(state.anchors, start)
+    slot = slot_at(slot_address(state, identity))
+    return identity if address - start < slot.total else NO_SLOT
+
+
+@jitted
+def lookup(state, address):
+    """Return the slot of the block whose user bytes hold an address, or `NO_SLOT`.
+
+    A base address counts even of an empty block. Under the reference rules an address in a page of
+    another shard than the base is not found.
+    """
+    identity = table.find(state.bases, address)
+    if identity != table.MISSING:
+        slot = slot_at(slot_address(state, identity))
+        if slot.state != GRAVE:
+            return identity
+    identity, place = _place(state, address)
+    if place != 2:
+        return NO_SLOT
+    if not state.repaired:
+        slot = slot_at(slot_address(state, identity))
+        if shard_of(address) != shard_of(slot.user_base):
+            return NO_SLOT
+    return identity
+
+
+@jitted
+def _place(state, address):
+    """Return the slot around an address (or `NO_SLOT`), and the `Place` code."""
+    identity = _interior(state, address)
+    if identity == NO_SLOT:
+        return NO_SLOT, 0
+    slot = slot_at(slot_address(state, identity))
+    if address < slot.user_base:
+        header = REPAIRED_HEADER if state.repaired else REFERENCE_HEADER
+        return identity, (5 if slot.user_base - address <= header else 6)
+    offset = address - slot.user_base
+    if offset < slot.user_size:
+        return identity, (1 if offset == ZERO else 2)
+    if offset == slot.user_size:
+        return identity, (1 if offset == ZERO else 3)
+    return identity, (4 if offset < slot.user_size + CANARY_SIZE else 6)
+
+
+@jitted
+def locate(state, address):
+    """Return the slot that an address belongs to, graves included, and the `Place` code.
+
+    The user bytes of a present block come before a grave's base, which comes before the guards of
+    a present block.
+    """
+    exact = table.find(state.bases, address)
+    if exact != table.MISSING:
+        slot = slot_at(slot_address(state, exact))
+        if slot.state != GRAVE:
+            return exact, 1
+    identity, place = _place(state, address)
+    if exact == table.MISSING or (identity != NO_SLOT and (place == 1 or place == 2)):
+        return identity, place
+    return exact, 1
+
+
+@jitted
+def remaining_from(state, address):
+    """Return (known, bytes from an address to the end of its block)."""
+    identity = lookup(state, address)
+    if identity == NO_SLOT:
+        return False, ZERO
+    slot = slot_at(slot_address(state, identity))
+    rest = slot.user_base + slot.user_size - address
+    return rest > ZERO, rest
+
+
+@jitted
+def contains(state, address):
+    """Whether `lookup` finds an address."""
+    return lookup(state, address) != NO_SLOT
+
+
+@jitted
+def pin(state, raw):
+    """Keep the memory of a block from being released, even after a free; False without memory."""
+    pins = table.find(state.pins, raw)
+    return table.store(state.pins, raw, ONE if pins == table.MISSING else pins + ONE)
+
+
+@jitted
+def unpin(state, raw, total, align):
+    """Undo one `pin`; the last one releases memory whose block was drained meanwhile."""
+    pins = table.find(state.pins, raw)
+    if pins == table.MISSING:
+        return
+    if (pins & ~HELD) > ONE:
+        table.store(state.pins, raw, pins - ONE)
+        return
+    table.remove(state.pins, raw)
+    if pins & HELD:
+        source.release(state.source, raw, total, align)
+
+
+@jitted
+def release(state):
+    """Give all memory back: of blocks in use or in quarantine, and of the tables."""
+    for number in range(state.slot_count):
+        slot = slot_at(slot_address(state, np.uint64(number)))
+        if slot.state >= QUARANTINED:
+            source.release(state.source, slot.raw_base, slot.total, slot.align)
+    state.slot_count = ZERO
+    c_free(state.slots)
+    c_free(state.drained)
+    state.slots = ZERO
+    state.drained = ZERO
+    table.release(state.bases)
+    table.release(state.anchors)
+    table.release(state.pins)
+    address_index.release(state.starts)
+
+
+class Block(NamedTuple):
+    """What the arena knows about a block."""
+
+    raw_base: int
+    user_base: int
+    user_size: int
+    generation: int
+    state: int
+
+
+class DrainedBlock(NamedTuple):
+    """A block whose memory was given back."""
+
+    user_base: int
+    raw_base: int
+    total: int
+    align: int
+
+
+class ShardStatistics(NamedTuple):
+    """Counts of one shard."""
+
+    slots: int
+    free_slots: int
+    quarantine_entries: int
+    quarantine_bytes: int
+
+
+def view_table(address, count, dtype):
+    """View records at an address as a read-only array, without a copy."""
+    if not count:
+        return np.zeros(0, dtype)
+    memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(address)
+    array = np.frombuffer(memory, dtype)
+    array.flags.writeable = False
+    return array
+
+
+class Arena(TableComponent):
+    """Blocks of real memory with guards, generations and a quarantine.
+
+    Parameters
+    ----------
+    repaired : bool, default True
+        Which rule set.
+    source : MemorySource or None
+        Where memory comes from; None: the C library.
+    key0, key1 : int
+        Key of the fingerprints; by default the reference's.
+    quarantine_max_bytes, quarantine_max_entries : int
+        Limits of the quarantine (reference rules: of each of its sixteen).
+
+    Examples
+    --------
+    >>> arena = Arena()
+    >>> address = arena.allocate(100)
+    >>> arena.lookup(address + 99).user_size, arena.lookup(address + 100)
+    (100, None)
+    >>> arena.free(address)
+    (<FreeResult.FREED: 0>, [])
+    >>> arena.free(address)[0]
+    <FreeResult.DOUBLE_FREE: 2>
+    """
+
+    STATE = STATE
+    PARAMETERS = {
+        "repaired": (flag, True),
+        "key0": (uint64, REFERENCE_KEY[0]),
+        "key1": (uint64, REFERENCE_KEY[1]),
+        "quarantine_max_bytes": (uint64, QUARANTINE_MAX_BYTES),
+        "quarantine_max_entries": (uint64, QUARANTINE_MAX_ENTRIES),
+    }
+    initialise = init
+    release = release
+    remaining_from_raw = operation(remaining_from, address=uint64)
+    contains = operation(contains, address=uint64)
+
+    def __init__(self, source=None, **parameters):
+        self._source = source
+        super().__init__(**parameters)
+        if source is not None:
+            source.connect(self.record["source"])
+
+    def _checked(self, result):
+        if self._source is not None:
+            self._source.raise_pending()
+        return result
+
+    def allocate(self, size):
+        """Return the user base of a new block, or None."""
+        return self.allocate_aligned(size, 16)
+
+    def allocate_aligned(self, size, align):
+        """Return the user base of a new block of a given alignment, or None."""
+        address = allocate_aligned(self.record, uint64("size", size), uint64("align", align))
+        return self._checked(int(address)) or None
+
+    def free(self, address):
+        """Free a block; returns the result and the blocks whose memory went back to the source."""
+        result = FreeResult(free(self.record, uint64("address", address)))
+        return self._checked((result, self.drained()))
+
+    def drained(self):
+        """Return the blocks that the latest free released."""
+        record = self.record
+        rows = view_table(int(record["drained"]), int(record["drained_count"]), DRAINED)
+        return [DrainedBlock(*map(int, row.tolist()[:4])) for row in rows]
+
+    def slots(self):
+        """View all slots, in the order in which they were first used."""
+        return view_table(int(self.record["slots"]), int(self.record["slot_count"]), SLOT)
+
+    def lookup(self, address):
+        """Return the block whose user bytes hold an address, or None."""
+        identity = int(lookup(self.record, uint64("address", address)))
+        if identity == int(NO_SLOT):
+            return None
+        slot = self.slots()[identity]
+        facts = [int(slot[name]) for name in Block._fields]
+        return Block(*facts[:4], SafetyState(facts[4]))
+
+    def locate(self, address):
+        """Return the place of an address and the block it belongs to, or NOWHERE and None."""
+        identity, place = locate(self.record, uint64("address", address))
+        if place == Place.NOWHERE:
+            return Place.NOWHERE, None
+        slot = self.slots()[int(identity)]
+        facts = [int(slot[name]) for name in Block._fields]
+        return Place(place), Block(*facts[:4], SafetyState(facts[4]))
+
+    def remaining_from(self, address):
+        """Return the bytes from an address to the end of its block, or None outside of blocks."""
+        known, rest = self.remaining_from_raw(address)
+        return int(rest) if known else None
+
+    def shard_statistics(self, shard):
+        """Return the counts of a shard."""
+        values = self.record["shards"][shard]
+        quarantine = values["quarantine"]
+        return ShardStatistics(
+            int(values["slot_count"]),
+            int(values["free_count"]),
+            int(quarantine["count"]),
+            int(quarantine["bytes"]),
+        )
