@@ -215,8 +215,6 @@ def compare(old, new, n=5, by="function", kinds=None):
         low, high = _difference_interval(counts[0], totals[0], counts[1], totals[1])
         difference = counts[1] / totals[1] - counts[0] / totals[0]
         changes.append(
-            Change(
-                *key, before, after, difference, low, high, ranks[0].get(key), ranks[1].get(key)
-            )
+            Change(*key, before, after, difference, low, high, ranks[0].get(key), ranks[1].get(key))
         )
     return sorted(changes, key=lambda change: -(change.new.share if change.new else 0.0))

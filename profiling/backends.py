@@ -58,7 +58,7 @@ def parse_frame(text):
     Examples
     --------
     >>> parse_frame("0x7fc263bc2169 (?)")
-    RawFrame(address=140472757002601, name='', place='?')
+    RawFrame(address=140472873656681, name='', place='?')
     >>> parse_frame("main (/home/a (1)/program.py:12)")
     RawFrame(address=0, name='main', place='/home/a (1)/program.py:12')
     """
@@ -128,7 +128,7 @@ class PySpySampler(_Sampler):
         Samples per second.
     """
 
-    name = "py-spy"
+    complete = True
 
     def __init__(self, folder, rate):
         self._program = _find("py-spy")
@@ -204,8 +204,7 @@ class PerfSampler(_Sampler):
     The stack is one frame deep: jitted code keeps no frame pointers, so perf cannot walk it.
     """
 
-    name = "perf"
-    version = ""
+    complete = False
 
     def __init__(self, folder, rate):
         self._program = _find("perf")

@@ -13,7 +13,7 @@ from profiling.backends import BACKENDS
 from profiling.faults import ExitStatus, ProfilingError
 from profiling.record import Request, record
 from profiling.render import page, tables
-from profiling.resolve import COMPILE, IMPORT, INLINED, JITTED, RUN
+from profiling.resolve import COMPILE, EXIT, IMPORT, INLINED, JITTED, RUN
 
 ALL_TARGETS = tuple(
     f"{name}/{mode}"
@@ -74,7 +74,7 @@ def _add_readers(commands):
     top.add_argument("dir", type=Path)
     top.add_argument("-n", type=_positive(int), default=5)
     top.add_argument("--by", choices=aggregate.GROUPINGS, default="function")
-    top.add_argument("--phase", choices=(RUN, COMPILE, IMPORT), default=RUN)
+    top.add_argument("--phase", choices=(RUN, COMPILE, IMPORT, EXIT), default=RUN)
     top.add_argument("--jitted", action="store_true", help="symbols of jitted code only")
     top.set_defaults(run=_top)
     compare = commands.add_parser("compare", help="what changed between two recordings")

@@ -121,6 +121,5 @@ class LineTable:
             return [("", "", line)] if line else []
         call_lines = [scope.call_line for scope in scopes[1:]] + [line]
         return [
-            (scope.function, scope.file, at)
-            for scope, at in zip(scopes, call_lines, strict=True)
+            (scope.function, scope.file, at) for scope, at in zip(scopes, call_lines, strict=True)
         ]

@@ -18,7 +18,11 @@ _NON_ASCII = re.compile(r"(?:_[89a-f][0-9a-f])+")
 _LENGTH = re.compile(r"\d+")
 
 WRAPPER_NAMESPACES = {"cpython": "called from Python", "__gufunc__": "ufunc loop"}
-_WRAPPER_PREFIXES = {"cfunc.": "C callback", "__gufunc__.": "ufunc loop", "__ufunc__.": "ufunc loop"}
+_WRAPPER_PREFIXES = {
+    "cfunc.": "C callback",
+    "__gufunc__.": "ufunc loop",
+    "__ufunc__.": "ufunc loop",
+}
 
 
 class SymbolName(NamedTuple):
@@ -118,16 +122,16 @@ class _Definitions(ast.NodeVisitor):
         self.generic_visit(node)
         del self._scope[-len(inner) :]
 
-    def visit_FunctionDef(self, node):  # noqa: N802 - the names that ast prescribes
+    def visit_FunctionDef(self, node):
         self._enter(node, True)
 
-    def visit_AsyncFunctionDef(self, node):  # noqa: N802
+    def visit_AsyncFunctionDef(self, node):
         self._enter(node, True)
 
-    def visit_ClassDef(self, node):  # noqa: N802
+    def visit_ClassDef(self, node):
         self._enter(node, False)
 
-    def visit_Lambda(self, node):  # noqa: N802
+    def visit_Lambda(self, node):
         self.lines.setdefault(".".join([*self._scope, "<lambda>"]), node.lineno)
         self.generic_visit(node)
 

@@ -15,10 +15,11 @@ from profiling.backends import BACKENDS, perf_map
 from profiling.faults import ExitStatus, ProfilingError
 from profiling.launch import Program
 from profiling.render import flamegraph, speedscope, tables
-from profiling.resolve import Resolver
+from profiling.resolve import MemoryMap, Resolver
 from profiling.symbols import load_tables
 
 _POLL_SECONDS = 0.05
+_MAP_SECONDS = 0.5
 _TOP_ROWS = 25
 
 
@@ -51,10 +52,27 @@ class _Run(NamedTuple):
     samples: list
     tables: dict
     pid: int
+    memory: MemoryMap
     exit_status: int | None
     interrupted: bool
     sampler: object
     elapsed: float
+
+
+class _MapWatcher:
+    """Keeps the last memory map of a process: it is gone when the process is."""
+
+    def __init__(self, pid):
+        self._path = Path(f"/proc/{pid}/maps")
+        self._due = 0.0
+        self.text = ""
+
+    def look(self):
+        """Read the map again if the last time is a while ago."""
+        if time.monotonic() >= self._due:
+            with contextlib.suppress(OSError):
+                self.text = self._path.read_text() or self.text
+            self._due = time.monotonic() + _MAP_SECONDS
 
 
 def _sample(request, folder, show):
@@ -71,7 +89,9 @@ def _sample(request, folder, show):
             _explain_early_end(program, request)
         program.attach(sampler, pid)
         started = time.monotonic()
+        maps = _MapWatcher(pid)
         while sampler.running:
+            maps.look()
             elapsed = time.monotonic() - started
             show("sampling", elapsed)
             if request.seconds is not None and elapsed >= request.seconds:
@@ -90,8 +110,8 @@ def _sample(request, folder, show):
     if interrupted and not (folder / "go").exists():
         raise ProfilingError("interrupted before sampling began", ExitStatus.INTERRUPTED)
     return _Run(
-        sampler.samples(pid), load_tables(folder), pid, ended_by_itself, interrupted, sampler,
-        elapsed,
+        sampler.samples(pid), load_tables(folder), pid, MemoryMap(maps.text), ended_by_itself,
+        interrupted, sampler, elapsed,
     )  # fmt: skip
 
 
@@ -153,6 +173,7 @@ def _metadata(request, run, resolver, folded, outcome):
             "run": totals["run"],
             "compile": totals["compile"],
             "import": totals["import"],
+            "exit": totals["exit"],
             "lost": run.sampler.errors(),
         },
         "jitted": {
@@ -230,7 +251,7 @@ def record(request, show=lambda phase, elapsed: None):
         folder = Path(name)
         with recording.new_folder(request.out) as partial:
             run = _sample(request, folder, show)
-            resolver = Resolver(run.tables, run.pid)
+            resolver = Resolver(run.tables, run.pid, run.memory, complete=run.sampler.complete)
             folded = aggregate.fold([resolver.resolve(sample) for sample in run.samples])
             if not folded:
                 raise ProfilingError(

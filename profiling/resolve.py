@@ -1,12 +1,15 @@
 """From sampled addresses to frames with names: jitted, inlined, Python, native."""
 
+import bisect
 import os
 import re
 import sysconfig
 from typing import NamedTuple
 
+from profiling.libraries import library
+
 JITTED, INLINED, PYTHON, NATIVE, UNKNOWN = "jitted", "inlined", "python", "native", "unknown"
-RUN, COMPILE, IMPORT = "run", "compile", "import"
+RUN, COMPILE, IMPORT, EXIT = "run", "compile", "import", "exit"
 
 _PYTHON_PLACE = re.compile(r"(?P<file>.*(?:\.py|\.pyx|\.ipynb|<[^>]*>)):(?P<line>\d+)$")
 _SOURCE_PLACE = re.compile(r"(?P<file>.*\.[a-zA-Z+]+):(?P<line>\d+)$")
@@ -80,8 +83,10 @@ def _named_frame(raw):
     return Frame(raw.name or f"[{library}]", f"[{library}]", 0, NATIVE)
 
 
-def phase_of(frames):
+def phase_of(frames, complete=True):
     """Tell what a stack was doing: the innermost frame that says so decides.
+
+    A complete stack without any Python frame is the interpreter starting or, mostly, cleaning up.
 
     Examples
     --------
@@ -98,7 +103,53 @@ def phase_of(frames):
             return COMPILE
         if _IMPORTER.search(frame.file):
             return IMPORT
+    if complete and not any(frame.kind == PYTHON for frame in frames):
+        return EXIT
     return RUN
+
+
+class Mapping(NamedTuple):
+    """Executable memory: the file it shows ("" for none), and the offset in it of `start`."""
+
+    start: int
+    end: int
+    file: str
+    offset: int
+
+
+class MemoryMap:
+    """What executable memory holds, from the text of ``/proc/PID/maps``.
+
+    Examples
+    --------
+    >>> where = MemoryMap("1000-2000 r-xp 0100 08:01 7 /lib/libm.so.6\\n3000-4000 r-xp 0 0:0 0\\n")
+    >>> where.mapping_at(0x1800)
+    Mapping(start=4096, end=8192, file='/lib/libm.so.6', offset=256)
+    >>> where.mapping_at(0x3800).file, where.mapping_at(0x9000)
+    ('', None)
+    """
+
+    def __init__(self, text):
+        self._mappings = []
+        for line in text.splitlines():
+            fields = line.split(maxsplit=5)
+            if len(fields) < 5 or "x" not in fields[1]:
+                continue
+            start, end = (int(part, 16) for part in fields[0].split("-"))
+            file = fields[5] if len(fields) > 5 else ""
+            self._mappings.append(Mapping(start, end, file, int(fields[2], 16)))
+        self._mappings.sort()
+        self._starts = [mapping.start for mapping in self._mappings]
+
+    def __bool__(self):
+        return bool(self._mappings)
+
+    def mapping_at(self, address):
+        """Return the `Mapping` of an address, None where there is no code."""
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index < 0 or address >= self._mappings[index].end:
+            return None
+        return self._mappings[index]
 
 
 class Resolver:
@@ -110,6 +161,10 @@ class Resolver:
         By process id.
     default : int
         Process whose table serves children that wrote none of their own.
+    memory : MemoryMap, optional
+        Of the main process; tells jitted code without a name from code of a library.
+    complete : bool
+        Whether the stacks reach up to the Python frames.
 
     Attributes
     ----------
@@ -117,9 +172,11 @@ class Resolver:
         Samples whose innermost address lies in jitted code, with and without a name.
     """
 
-    def __init__(self, tables, default):
+    def __init__(self, tables, default, memory=None, complete=True):
         self._tables = tables
         self._default = default
+        self._memory = memory
+        self._complete = complete
         self.named = 0
         self.unnamed = 0
 
@@ -132,16 +189,24 @@ class Resolver:
             frames.extend(self._resolve_frame(table, raw, position == last, sample.count))
         if not frames:
             frames.append(Frame("[unknown]", "[unknown]", 0, UNKNOWN))
-        return Stack(phase_of(frames), sample.pid, sample.thread, tuple(frames), sample.count)
+        phase = phase_of(frames, self._complete)
+        return Stack(phase, sample.pid, sample.thread, tuple(frames), sample.count)
 
     def _resolve_frame(self, table, raw, innermost, count):
-        if raw.address and raw.place == "?":
-            # A caller's address is that after its call, which may belong to the next function.
-            address = raw.address if innermost else raw.address - 1
-            located = table.locate(address) if table else None
-            if located:
-                self.named += count if innermost else 0
-                return _jitted_frames(located)
-            self.unnamed += count if innermost else 0
-            return [Frame("[unknown]", "[unknown]", 0, UNKNOWN)]
-        return [_named_frame(raw)]
+        if not raw.address:
+            return [_named_frame(raw)]
+        # A caller's address is that after its call, which may belong to the next function.
+        address = raw.address if innermost else raw.address - 1
+        located = table.locate(address) if table and raw.place == "?" else None
+        if located:
+            self.named += count if innermost else 0
+            return _jitted_frames(located)
+        mapping = self._memory.mapping_at(address) if self._memory else None
+        if mapping is not None and mapping.file:
+            name = library(mapping.file).function_at(address - mapping.start + mapping.offset)
+            return [_named_frame(raw._replace(name=name, place=mapping.file))]
+        if raw.place != "?":
+            return [_named_frame(raw)]
+        if innermost and (mapping is not None or not self._memory):
+            self.unnamed += count
+        return [Frame("[unknown]", "[unknown]", 0, UNKNOWN)]

@@ -90,9 +90,7 @@ class Table:
             file_name = f"{os.getpid()}-{self._number}.o"
             with open(os.path.join(self.folder, file_name), "wb") as stream:
                 stream.write(elf)
-            self._write(
-                {"object": file_name, "library": name, "bases": bases, "time": time.time()}
-            )
+            self._write({"object": file_name, "library": name, "bases": bases, "time": time.time()})
         self._write_modules()
 
     def _write_modules(self):

@@ -127,9 +127,7 @@ class _Writer:
 
 
 def _legend(compared):
-    entries = (
-        (("grew", "rgb(245,95,95)"), ("shrank", "rgb(95,95,245)")) if compared else _LEGEND
-    )
+    entries = (("grew", "rgb(245,95,95)"), ("shrank", "rgb(95,95,245)")) if compared else _LEGEND
     parts, left = [], _MARGIN
     for text, colour in entries:
         parts.append(
