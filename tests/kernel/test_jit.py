@@ -1,0 +1,115 @@
+"""The kernel inside other people's jitted code, and the compile cache behind it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import njit
+
+import runtime_math
+from runtime_math import RuntimeContext, RuntimeMathKernel, SafetyLevel, jit
+
+PACKAGE = Path(runtime_math.__file__).parent
+
+
+@njit
+def serve(states, mode, addresses):
+    state, full = states[0], 0
+    for address in addresses:
+        decision = jit.decide(state, mode, 2, address, np.uint64(100), True, 3, False)
+        full += decision.profile
+        cost_ns = np.uint64(120) if decision.profile else np.uint64(12)
+        jit.observe_validation_result(state, 2, decision.profile, cost_ns, False)
+        if not jit.note_overlap(state, np.uint64(1), np.uint64(2), np.uint64(0)):
+            return -1
+        ordering = jit.check_ordering(state, 2, True, True)
+        jit.note_check_order_outcome(state, 2, True, True, ordering, 1)
+    return full
+
+
+def test_jitted_loop_equals_python_calls():
+    states = jit.new_state(SafetyLevel.HARDENED)
+    addresses = np.arange(500, dtype=np.uint64) * np.uint64(64)
+    full = serve(states, 1, addresses)
+    kernel = RuntimeMathKernel(SafetyLevel.HARDENED)
+    expected = 0
+    for address in addresses.tolist():
+        context = RuntimeContext(2, address, 100, True, 3)
+        decision = kernel.decide(SafetyLevel.HARDENED, context)
+        expected += decision.profile
+        kernel.observe_validation_result(
+            2, decision.profile, 120 if decision.profile else 12, False
+        )
+        assert kernel.note_overlap(1, 2, 0)
+        ordering = kernel.check_ordering(2, True, True)
+        kernel.note_check_order_outcome(2, True, True, ordering, 1)
+    assert full == expected
+    assert states.tobytes() == kernel.states.tobytes()
+
+
+PROBE = """
+import sys
+from runtime_math.monitors import risk
+import numpy as np
+state = np.zeros(1, risk.STATE)
+risk.init(state[0], 20_000, 3.0)
+for _ in range(40):
+    risk.observe(state[0], 0, False)
+stats = risk.observe.stats
+print(risk.upper_bound_ppm(state[0], 0), sum(stats.cache_hits.values()))
+"""
+
+
+def run_probe(folder, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    bound, hits = result.stdout.split()
+    return int(bound), int(hits), result.stderr
+
+
+@pytest.fixture
+def copied_package(tmp_path):
+    shutil.copytree(
+        PACKAGE, tmp_path / "runtime_math", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return tmp_path
+
+
+def test_cache_is_used_and_follows_the_sources_it_depends_on(copied_package):
+    assert run_probe(copied_package)[1] == 0
+    assert run_probe(copied_package)[1] > 0
+    shared = copied_package / "runtime_math" / "numerics" / "saturating.py"
+    shared.write_text(shared.read_text() + "\n# changed\n")
+    assert run_probe(copied_package)[1] == 0
+
+
+def test_damaged_cache_files_are_ignored(copied_package):
+    bound, _, _ = run_probe(copied_package)
+    for entry in copied_package.rglob("risk.observe*.nbc"):
+        entry.write_bytes(entry.read_bytes()[:100])
+    again, hits, errors = run_probe(copied_package)
+    assert (again, hits) == (bound, 0)
+    assert "unreadable compile cache entry ignored" in errors
+
+
+def test_read_only_install_works(copied_package, tmp_path):
+    # The superuser writes through permission bits, so a file takes the folder's place instead.
+    for folder in ("monitors", "numerics"):
+        (copied_package / "runtime_math" / folder / "__pycache__").write_text("")
+    environment = {"HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
+    (tmp_path / "home").mkdir()
+    bound, hits, _ = run_probe(copied_package, **environment)
+    assert (bound, hits) == (run_probe(copied_package)[0], 0)
+    assert run_probe(copied_package, **environment)[1] > 0
+    nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "IPYTHONDIR": "/dev/null"}
+    assert run_probe(copied_package, **environment, **nowhere)[0] == bound
