@@ -71,7 +71,6 @@ TOPOLOGICAL = 1 << Probe.ROUGH_PATH | 1 << Probe.PERSISTENCE
 ADVERSE_RISK_PPM = 200_000
 HEALING_RISK_PPM = 150_000
 DEFERRAL_RISK_PPM = 500_000
-STRICT = int(SafetyLevel.STRICT)
 HARDENED = int(SafetyLevel.HARDENED)
 
 
@@ -120,7 +119,7 @@ SLOT_SCORE_FACTOR = np.array([2.0 / (cost + 1.0) for cost in SLOT_COST_NS.tolist
 PLAN_BUDGET_NS = np.array([(budget, budget * 3 // 4) for budget in BUDGET_NS], np.int64)
 FEATURE_TABLE = np.array(FEATURES)
 
-# Below this share of pivot products to diagonal products the short forms lose too many digits.
+# A determinant below this share of the diagonal's product has lost too many digits.
 CONDITION_FLOOR = 1e-6
 # Scores nearer than this (a relative gap of 2^-21 to 2^-20), and identifiabilities this near to a
 # whole number of ppm, are computed in the long form; the short forms err a hundred times less.
