@@ -20,6 +20,7 @@ from runtime_math.monitors import (
 )
 from runtime_math.monitors.check_oracle import BIAS_FAST, BIAS_FULL, NO_EXIT
 from runtime_math.monitors.risk_engine import CallFamily, RiskVerdict
+from runtime_math.monitors.tropical_latency import LatencyPath
 from runtime_math.numerics.compilation import jitted
 from runtime_math.signals import BONUS_PPM, Signal
 from runtime_math.types import ApiFamily, SafetyLevel, pack_decision
@@ -27,6 +28,8 @@ from runtime_math.types import ApiFamily, SafetyLevel, pack_decision
 STRICT = int(SafetyLevel.STRICT)
 HARDENED = int(SafetyLevel.HARDENED)
 ALLOCATOR = int(ApiFamily.ALLOCATOR)
+FAST_EXIT = int(LatencyPath.FAST_EXIT)
+FULL_PATH = int(LatencyPath.FULL)
 
 FAST_PATH_BUDGET_NS = np.uint64(20)
 FULL_PATH_BUDGET_NS = np.uint64(200)
@@ -176,8 +179,8 @@ def apply_rules(state, mode, family, risk_ppm, full_trigger, repair_trigger, pro
     profile, pareto_profile, exhausted = profiles
     heals = mode == HARDENED
     half_repair = repair_trigger // 2
-    fast_over = state.fast_worst_case_ns > FAST_PATH_BUDGET_NS
-    full_over = state.full_worst_case_ns > FULL_PATH_BUDGET_NS
+    fast_over = state.tropical_latency.published_ns[FAST_EXIT] > FAST_PATH_BUDGET_NS
+    full_over = state.tropical_latency.published_ns[FULL_PATH] > FULL_PATH_BUDGET_NS
     bias = state.oracle_bias[family]
     rules = 0
     if bias == BIAS_FULL and risk_ppm >= half_repair:
@@ -213,7 +216,7 @@ def apply_rules(state, mode, family, risk_ppm, full_trigger, repair_trigger, pro
     if (
         heals
         and family == ALLOCATOR
-        and state.quarantine_depth < SHALLOW_QUARANTINE
+        and state.quarantine_controller.published_depth < SHALLOW_QUARANTINE
         and risk_ppm >= half_repair
     ):
         profile = 1
@@ -239,12 +242,12 @@ def choose_action(heals, admissible, profile, risk_ppm, full_trigger, repair_tri
 @jitted
 def plan_probes(state, mode, risk_ppm, adverse_hint):
     """Choose the probes of the next observations, cache the plan, return its bonus."""
-    fast_over = state.fast_worst_case_ns > FAST_PATH_BUDGET_NS
+    fast_over = state.tropical_latency.published_ns[FAST_EXIT] > FAST_PATH_BUDGET_NS
     mask = design.choose_plan(state.design, mode, risk_ppm, adverse_hint, fast_over)
     identifiability = design.identifiability_ppm(state.design)
     state.probe_mask = mask
     state.design_identifiability_ppm = identifiability
-    state.design_selected_count = design.selected_count(state.design)
+    state.design_selected_count = state.design.selected_count
     return design_bonus_ppm(identifiability)
 
 
@@ -260,8 +263,8 @@ def decide_detail(
     faults = cohomology.fault_count(state.cohomology)
     consistency = min(faults, CONSISTENCY_FAULT_LIMIT) * CONSISTENCY_FAULT_PPM
     tropical = 0
-    if state.full_worst_case_ns > FULL_PATH_BUDGET_NS:
-        fast_over = state.fast_worst_case_ns > FAST_PATH_BUDGET_NS
+    if state.tropical_latency.published_ns[FULL_PATH] > FULL_PATH_BUDGET_NS:
+        fast_over = state.tropical_latency.published_ns[FAST_EXIT] > FAST_PATH_BUDGET_NS
         tropical = BOTH_PATHS_OVER_PPM if fast_over else FULL_PATH_OVER_PPM
     sampled = state.sampled_bonus_ppm
     fusion_bonus = np.int64(state.fusion.bonus_ppm)

@@ -9,7 +9,14 @@ import math
 
 import numpy as np
 
-from runtime_math.decide import ALLOCATOR, FAST_PATH_EXIT, FULL_CHECK_EXIT, HARDENED
+from runtime_math.decide import (
+    ALLOCATOR,
+    FAST_EXIT,
+    FAST_PATH_EXIT,
+    FULL_CHECK_EXIT,
+    FULL_PATH,
+    HARDENED,
+)
 from runtime_math.monitors import (
     admm_budget,
     atiyah_bott,
@@ -57,14 +64,12 @@ from runtime_math.monitors import (
 )
 from runtime_math.monitors.check_oracle import NO_EXIT
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.running_deviation import track
 from runtime_math.signals import Signal, publish
 from runtime_math.types import ApiFamily, Probe
 
 POINTER_VALIDATION = int(ApiFamily.POINTER_VALIDATION)
 PPM = 1e6
-PUBLICATION_PERIOD = 256
-FAST_EXIT_PATH = int(tropical_latency.Path.FAST_EXIT)
-FULL_PATH = int(tropical_latency.Path.FULL)
 
 SPECTRAL = int(Signal.SPECTRAL)
 SIGNATURE = int(Signal.SIGNATURE)
@@ -189,13 +194,10 @@ def feed_decision_inputs(state, family, profile, cost_ns, adverse):
     control.observe(state.control, cost_ns, adverse)
     risk_ppm = risk.upper_bound_ppm(state.risk, family)
     pareto.observe(state.pareto, state.mode, family, profile, cost_ns, adverse, risk_ppm)
-    path = FULL_PATH if profile == 1 else FAST_EXIT_PATH
-    tropical_latency.observe_path(state.tropical_latency, path, cost_ns)
-    if tropical_latency.total_observations(state.tropical_latency) % PUBLICATION_PERIOD == 0:
-        state.fast_worst_case_ns = tropical_latency.worst_case_ns(
-            state.tropical_latency, FAST_EXIT_PATH
-        )
-        state.full_worst_case_ns = tropical_latency.worst_case_ns(state.tropical_latency, FULL_PATH)
+    latencies = state.tropical_latency
+    tropical_latency.observe_path(latencies, FULL_PATH if profile == 1 else FAST_EXIT, cost_ns)
+    if tropical_latency.publication_due(latencies):
+        tropical_latency.publish(latencies)
     return risk_ppm
 
 
@@ -263,7 +265,7 @@ def feed_risk_probes(state, mask, cost_ns, adverse, risk_ppm):
         publish(state, MEAN_FIELD, code)
         anomalies |= _anomaly(code, 2, 3, MEAN_FIELD_BIT)
     if mask & PADIC_BIT:
-        code = padic_valuation.observe(state.padic_valuation, float(risk_ppm))
+        code = padic_valuation.observe_f64(state.padic_valuation, float(risk_ppm))
         publish(state, PADIC, code)
         anomalies |= _anomaly(code, 2, 3, PADIC_BIT)
     if mask & CHANGEPOINT_BIT:
@@ -454,8 +456,18 @@ def feed_severity_monitors(state, adverse):
     codes = state.codes
     publish(state, ATIYAH_BOTT, atiyah_bott.observe(state.atiyah_bott, codes))
     publish(state, SOS, sos_invariant.observe(state.sos_invariant, codes))
-    publish(state, OBSTRUCTION, obstruction_detector.observe(state.obstruction_detector, codes))
-    publish(state, OPERATOR_NORM, operator_norm.observe(state.operator_norm, codes))
+    # Both monitors follow the same deviation, so it is computed once.
+    sum_of_squares, projection = track(state.obstruction_detector.tracker, codes)
+    publish(
+        state,
+        OBSTRUCTION,
+        obstruction_detector.observe_deviation(state.obstruction_detector, sum_of_squares),
+    )
+    publish(
+        state,
+        OPERATOR_NORM,
+        operator_norm.observe_deviation(state.operator_norm, sum_of_squares, projection),
+    )
     fusion.observe(state.fusion, codes, adverse, state.mode)
 
 
@@ -463,10 +475,10 @@ def feed_severity_monitors(state, adverse):
 def feed_planners(state, family, profile, cost_ns, adverse, mask, anomalies):
     """Record what the probes found, the free of an allocator call, and the stage outcome."""
     design.record_probes(state.design, mask, anomalies)
-    if family == ALLOCATOR and quarantine_controller.record_free(
-        state.quarantine_controller, cost_ns, adverse
-    ):
-        state.quarantine_depth = quarantine_controller.depth(state.quarantine_controller)
+    if family == ALLOCATOR:
+        frees = state.quarantine_controller
+        if quarantine_controller.record_free(frees, cost_ns, adverse):
+            quarantine_controller.publish(frees)
     if family != POINTER_VALIDATION:
         aligned = cost_ns <= QUICK_COST_NS and not adverse
         recent_page = not adverse

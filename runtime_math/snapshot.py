@@ -176,7 +176,7 @@ def fill_decision_fields(state, mode, out):
     out.pareto_cumulative_regret_milli = ledger.cumulative_regret_milli
     out.pareto_cap_enforcements = ledger.cap_enforcement_count
     out.pareto_exhausted_families = ledger.exhausted_family_count
-    out.quarantine_depth = state.quarantine_depth
+    out.quarantine_depth = state.quarantine_controller.published_depth
     out.tropical_full_wcl_ns = tropical_latency.summary(state.tropical_latency).full_worst_case_ns
     plan = design.summary(state.design)
     out.design_identifiability_ppm = plan.identifiability_ppm

@@ -9,12 +9,15 @@ from numba import from_dtype, types
 from numba.extending import intrinsic
 
 from runtime_math import monitors
-from runtime_math.monitors import MONITOR_NAMES, eprocess, risk
+from runtime_math.monitors import MONITOR_NAMES, eprocess, operator_norm, risk
 from runtime_math.signals import SIGNAL_COUNT
 from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
 
-QUARANTINE_DEPTH_AT_BIRTH = 4096
 NEUTRAL_BIAS = 1
+
+# The obstruction detector tracks the deviation that the operator norm needs too.
+_RECORDS = {"operator_norm": operator_norm.GROWTH}
+_INITIALISERS = {"operator_norm": operator_norm.init_growth}
 
 KERNEL_STATE = np.dtype(
     [
@@ -33,10 +36,7 @@ KERNEL_STATE = np.dtype(
         ("probe_mask", np.int64),
         ("design_identifiability_ppm", np.int64),
         ("design_selected_count", np.int64),
-        ("fast_worst_case_ns", np.uint64),
-        ("full_worst_case_ns", np.uint64),
-        ("quarantine_depth", np.int64),
-        *((name, getattr(monitors, name).STATE) for name in MONITOR_NAMES),
+        *((name, _RECORDS.get(name, getattr(monitors, name).STATE)) for name in MONITOR_NAMES),
     ],
     align=True,
 )
@@ -73,19 +73,19 @@ def new_state(mode, count=1):
     Examples
     --------
     >>> from runtime_math.types import SafetyLevel
-    >>> int(new_state(SafetyLevel.HARDENED)["quarantine_depth"][0])
-    4096
+    >>> new_state(SafetyLevel.HARDENED, 3)["mode"].tolist()
+    [1, 1, 1]
     """
     newborn = np.zeros(1, KERNEL_STATE)
     newborn["mode"] = int(mode)
     newborn["oracle_bias"] = NEUTRAL_BIAS
     newborn["probe_mask"] = (1 << PROBE_COUNT) - 1
     newborn["design_selected_count"] = PROBE_COUNT
-    newborn["quarantine_depth"] = QUARANTINE_DEPTH_AT_BIRTH
     for name in MONITOR_NAMES:
         # Run as plain Python: a birth is rare, and compiling 46 initialisers costs seconds.
         record = newborn[name].view(np.recarray)[0]
-        getattr(monitors, name).init.py_func(record, *_INIT_ARGUMENTS.get(name, ()))
+        initialise = _INITIALISERS.get(name, getattr(monitors, name).init)
+        initialise.py_func(record, *_INIT_ARGUMENTS.get(name, ()))
     return np.repeat(newborn, count)
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runtime_math.monitors import cohomology, equivariant, fusion, risk
+from runtime_math.monitors.tropical_latency import LatencyPath
 from runtime_math.ordering import pack_ordering
 from runtime_math.records import EVENT, RESULT, EventKind
 from runtime_math.signals import Signal
@@ -126,8 +127,8 @@ def cached_columns(states):
         "risk_bonus_ppm": record["sampled_bonus_ppm"],
         "probe_mask": record["probe_mask"],
         "design_ident_ppm": record["design_identifiability_ppm"],
-        "design_budget_ns": record["design"]["last_budget_ns"],
-        "design_expected_ns": record["design"]["last_expected_cost_ns"],
+        "design_budget_ns": record["design"]["budget_ns"],
+        "design_expected_ns": record["design"]["expected_cost_ns"],
         "design_selected": record["design_selected_count"],
         "equivariant_alignment_ppm": symmetry.alignment_ppm if observed else 0,
         "equivariant_orbit": symmetry.dominant_orbit if observed else 0,
@@ -136,9 +137,9 @@ def cached_columns(states):
         "fusion_drift_ppm": fused.drift_ppm,
         "fusion_dominant_signal": fused.dominant_signal,
         "decisions": record["decisions"],
-        "fast_wcl_ns": record["fast_worst_case_ns"],
-        "full_wcl_ns": record["full_worst_case_ns"],
-        "quarantine_depth": record["quarantine_depth"],
+        "fast_wcl_ns": record["tropical_latency"]["published_ns"][LatencyPath.FAST_EXIT],
+        "full_wcl_ns": record["tropical_latency"]["published_ns"][LatencyPath.FULL],
+        "quarantine_depth": record["quarantine_controller"]["published_depth"],
         "consistency_faults": cohomology.fault_count(record["cohomology"]),
     }
     values.update((name, record["codes"][signal]) for name, signal in _CODE_COLUMNS)

@@ -12,6 +12,7 @@ from runtime_math import (
     jit,
 )
 from runtime_math.decide import apply_rules, choose_action, design_bonus_ppm
+from runtime_math.monitors.tropical_latency import LatencyPath
 from runtime_math.numerics.compilation import jitted
 from runtime_math.signals import BONUS_PPM, CODE_COUNT, FAMILY_SIGNALS, Signal, publish
 
@@ -35,6 +36,12 @@ def quiet_state():
     return jit.new_state(STRICT)
 
 
+NESTED = {
+    "faults": ("cohomology", "faults", ...),
+    "fast_worst_case_ns": ("tropical_latency", "published_ns", LatencyPath.FAST_EXIT),
+    "full_worst_case_ns": ("tropical_latency", "published_ns", LatencyPath.FULL),
+    "quarantine_depth": ("quarantine_controller", "published_depth", ...),
+}
 RULES = [
     # (rule, changes of the state, mode, family, risk, (bandit, pareto, exhausted), profile)
     ("none", {}, STRICT, 0, 100_000, (FULL, FAST, False), FULL, 0),
@@ -79,8 +86,9 @@ def test_profile_rules(case):
     for name, value in changes.items():
         if isinstance(name, Signal):
             publish_into(states, int(name), value)
-        elif name == "faults":
-            states["cohomology"]["faults"] = value
+        elif name in NESTED:
+            monitor, field, place = NESTED[name]
+            states[monitor][field][..., place] = value
         else:
             states[name] = value
     assert rules_of(states, mode, family, risk_ppm, profiles) == (profile, fired)
