@@ -39,6 +39,7 @@ STATE = np.dtype(
         ("renewals", np.int64),
         ("level", np.int64),
         ("cause", np.int64),
+        ("focus", np.int64),
         ("active", np.bool_),
     ],
     align=True,
@@ -74,11 +75,12 @@ def init(state, base_hold):
     state.renewals = 0
     state.level = 0
     state.cause = NEVER
+    state.focus = 0
     state.active = False
 
 
 @jitted
-def raise_alarm(state, cause, call, onset_call, highest_level):
+def raise_alarm(state, cause, focus, call, onset_call, highest_level):
     """Start an alarm; `highest_level` limits the doublings of its hold."""
     soon = state.ended_clock != NEVER and (
         state.clock - state.ended_clock < RETURN_WINDOW_HOLDS * state.hold
@@ -92,6 +94,7 @@ def raise_alarm(state, cause, call, onset_call, highest_level):
     state.renewals = 0
     state.count += 1
     state.cause = cause
+    state.focus = focus
     state.active = True
 
 
@@ -104,11 +107,12 @@ def end(state):
 
 
 @jitted
-def renew(state, cause):
+def renew(state, cause, focus):
     """Hold on for another full hold, for a cause that may have changed."""
     state.remaining = state.hold
     state.renewals += 1
     state.cause = cause
+    state.focus = focus
 
 
 @jitted
@@ -157,11 +161,11 @@ class AlarmSlot(Monitor):
     Examples
     --------
     >>> slot = AlarmSlot(base_hold=8)
-    >>> slot.raise_alarm(cause=0, call=100, onset_call=90, highest_level=3)
+    >>> slot.raise_alarm(cause=0, focus=0, call=100, onset_call=90, highest_level=3)
     >>> [slot.tick() for _ in range(8)][-2:]
     [False, True]
     >>> slot.end()
-    >>> slot.raise_alarm(cause=0, call=120, onset_call=118, highest_level=3)
+    >>> slot.raise_alarm(cause=0, focus=0, call=120, onset_call=118, highest_level=3)
     >>> slot.summary().hold
     16
     """
@@ -172,12 +176,13 @@ class AlarmSlot(Monitor):
     raise_alarm = operation(
         raise_alarm,
         cause=integer(0, 255),
+        focus=integer(0, 255),
         call=_count,
         onset_call=_count,
         highest_level=integer(0, 16),
     )
     end = operation(end)
-    renew = operation(renew, cause=integer(0, 255))
+    renew = operation(renew, cause=integer(0, 255), focus=integer(0, 255))
     tick = operation(tick)
     renewal_evidence = reading(renewal_evidence)
     summary = operation(summary, lambda values: values._replace(active=bool(values.active)))

@@ -29,11 +29,17 @@ def init(state, memory):
 
 
 @jitted
+def start(state, value):
+    """Take a value for the usual one, as if it had been the first seen."""
+    state.level = value
+    state.count = 1.0
+
+
+@jitted
 def learn(state, value, weight):
     """Move towards a value by at most one step, scaled by a weight from 0 to 1."""
     if state.count == 0.0:
-        state.level = value
-        state.count = 1.0
+        start(state, value)
         return
     if state.count < state.memory:
         state.count += 1.0
@@ -68,4 +74,5 @@ class RobustLevel(Monitor):
     PARAMETERS = {"memory": (finite, 32.0)}
     initialise = init
     learn = operation(learn, value=finite, weight=unit_interval)
+    start = operation(start, value=finite)
     level = reading(level)

@@ -46,19 +46,26 @@ COST_AVERAGE_STEP = 1.0 / 16.0
 RECENT_STEP = 1.0 / 128.0
 LONGEST_GAP = 7
 
-# Layout of an outcome in the quarantine queue; the cost in 2^-32 octaves.
-OCTAVE_SCALE = 4294967296.0
-COST_MASK = np.uint64((1 << 40) - 1)
-ADVERSE_BIT = np.uint64(1 << 40)
-PROFILE_BIT = np.uint64(1 << 41)
-ORDER_BIT = np.uint64(1 << 42)
-ROW_BIT = np.uint64(1 << 43)
-SYMBOL_BIT = np.uint64(1 << 44)
-GAP_SHIFT = np.uint64(45)
-CONSISTENT_SHIFT = np.uint64(49)
-INCONSISTENT_SHIFT = np.uint64(53)
+# Layout of an outcome in the quarantine queue; the cost in 2^-24 octaves, its bin and its excess
+# as they were tested, so that what is learnt is what the tests see.
+OCTAVE_SCALE = 16777216.0
+COST_MASK = np.uint64((1 << 31) - 1)
+ADVERSE_BIT = np.uint64(1 << 31)
+PROFILE_BIT = np.uint64(1 << 32)
+ORDER_BIT = np.uint64(1 << 33)
+ROW_BIT = np.uint64(1 << 34)
+SYMBOL_BIT = np.uint64(1 << 35)
+LEVEL_BIT = np.uint64(1 << 36)
+GAP_SHIFT = np.uint64(37)
+CONSISTENT_SHIFT = np.uint64(41)
+INCONSISTENT_SHIFT = np.uint64(45)
+BIN_SHIFT = np.uint64(48)
+EXCESS_SHIFT = np.uint64(56)
+EXCESS_SCALE = 255.0
+BYTE_MASK = np.uint64(0xFF)
+OVERLAP_MASK = np.uint64(0x7)
 NIBBLE_MASK = np.uint64(0xF)
-PENDING_LIMIT = 15
+PENDING_LIMIT = 7
 ZERO = np.uint64(0)
 
 
@@ -86,13 +93,15 @@ def learn_outcome(state, family, payload):
     rate_weight, load_weight, level_weight = learning_weights(state, family)
     profile = 1 if (payload & PROFILE_BIT) != ZERO else 0
     octaves = np.float64(payload & COST_MASK) / OCTAVE_SCALE
-    usual = state.levels[profile, family]
-    if usual.count >= KNOWN_LEVEL_COUNT:
-        over_level = octaves - usual.level
-        tail_histogram.learn(state.costs[profile], cost_bin(over_level), load_weight)
+    offset = state.offsets[profile, family]
+    if (payload & LEVEL_BIT) != ZERO:
+        index = np.int64((payload >> BIN_SHIFT) & BYTE_MASK)
+        tail_histogram.learn(state.costs[profile], index, load_weight)
         if rate_weight > 0.0:
-            excess_mean.learn(state.tail, excess_of(over_level), rate_weight)
-    level.learn(usual, octaves, level_weight)
+            excess = np.float64(payload >> EXCESS_SHIFT) / EXCESS_SCALE
+            excess_mean.learn(state.tail, excess, rate_weight)
+        level.learn(state.load, octaves - offset.level, level_weight * load_weight)
+    level.learn(offset, octaves - state.load.level, level_weight)
     if rate_weight == 0.0:
         return
     adverse = (payload & ADVERSE_BIT) != ZERO
@@ -105,9 +114,9 @@ def learn_outcome(state, family, payload):
     gap = np.int64((payload >> GAP_SHIFT) & NIBBLE_MASK)
     if gap > 0:
         transition_order.learn(state.adverse_gap, 0, gap - 1, rate_weight)
-    for _ in range(np.int64((payload >> CONSISTENT_SHIFT) & NIBBLE_MASK)):
+    for _ in range(np.int64((payload >> CONSISTENT_SHIFT) & OVERLAP_MASK)):
         learn_rate(state.fault, False, rate_weight, 2)
-    for _ in range(np.int64((payload >> INCONSISTENT_SHIFT) & NIBBLE_MASK)):
+    for _ in range(np.int64((payload >> INCONSISTENT_SHIFT) & OVERLAP_MASK)):
         learn_rate(state.fault, True, rate_weight, 2)
 
 
@@ -187,10 +196,13 @@ def absorb_outcome(state, family, profile, cost_ns, adverse):
         payload |= ADVERSE_BIT | (np.uint64(step_gap(state, shared)) << GAP_SHIFT)
     if profile == 1:
         payload |= PROFILE_BIT
-    usual = state.levels[profile, family]
-    if usual.count >= KNOWN_LEVEL_COUNT:
-        over_level = octaves - usual.level
+    offset = state.offsets[profile, family]
+    if offset.count >= KNOWN_LEVEL_COUNT:
+        over_level = octaves - state.load.level - offset.level
         step_cost(state, family, profile, over_level, shared)
+        excess = np.uint64(math.ceil(excess_of(over_level) * EXCESS_SCALE))
+        payload |= LEVEL_BIT | (np.uint64(cost_bin(over_level)) << BIN_SHIFT)
+        payload |= excess << EXCESS_SHIFT
         payload |= step_cost_order(state, over_level, shared)
     payload |= np.uint64(state.pending_consistent) << CONSISTENT_SHIFT
     payload |= np.uint64(state.pending_inconsistent) << INCONSISTENT_SHIFT

@@ -19,7 +19,14 @@ References
 
 import numpy as np
 
-from runtime_math.calibrated import alarm, lottery, quarantine_queue, token_bucket
+from runtime_math.calibrated import (
+    alarm,
+    ladder,
+    lottery,
+    quarantine_queue,
+    rate_detector,
+    token_bucket,
+)
 from runtime_math.calibrated.context import absorb_context
 from runtime_math.calibrated.outcome import absorb_outcome, absorb_overlap
 from runtime_math.calibrated.policy_state import (
@@ -32,7 +39,13 @@ from runtime_math.calibrated.policy_state import (
     restart_family,
     restart_latency,
 )
-from runtime_math.calibrated.streams import GLOBAL_COUNT, HIGHEST_LEVEL, LATENCY_ONLY, Stream
+from runtime_math.calibrated.streams import (
+    GLOBAL_COUNT,
+    HIGHEST_LEVEL,
+    LATENCY_ONLY,
+    WEIGHTS,
+    Stream,
+)
 from runtime_math.numerics.compilation import jitted
 from runtime_math.types import FAMILY_COUNT, SafetyLevel, pack_decision
 
@@ -186,12 +199,44 @@ def strongest_serious_cause(state, slot):
 
 
 @jitted
+def focus_of(state, slot, cause):
+    """Return the alternative that a renewal for this cause will rest on."""
+    if cause == FAMILY_ADVERSE:
+        return rate_detector.strongest(state.family_adverse[slot])
+    return rate_detector.strongest(state.adverse) if cause == ADVERSE else 0
+
+
+@jitted
+def focused_evidence(state, slot, own, evidence):
+    """Evidence for a renewal: half of it as always, half on what raised the alarm.
+
+    The weights were fixed when the detectors restarted, so this is an e-detector too.
+    """
+    if own.cause == FAMILY_ADVERSE:
+        focused = state.family_adverse[slot].levels[own.focus]
+    elif own.cause == FAMILY_COST:
+        focused = ladder.value(state.family_cost_ladder[slot])
+    elif own.cause == ADVERSE:
+        focused = state.adverse.levels[own.focus]
+    else:
+        focused = state.evidence[own.cause] / WEIGHTS[own.cause]
+    return 0.5 * (evidence + focused)
+
+
+@jitted
+def renew(state, slot, cause):
+    """Hold an alarm for another hold."""
+    alarm.renew(state.alarms[slot], cause, focus_of(state, slot, cause))
+
+
+@jitted
 def raise_slot(state, slot):
     """Raise an alarm; what led to it is neither evidence for the next nor ever learnt."""
     cause = strongest_cause(state, slot, False)
     alarm.raise_alarm(
         state.alarms[slot],
         cause,
+        focus_of(state, slot, cause),
         state.observations,
         state.quiet_call[slot] + 1,
         HIGHEST_LEVEL[cause],
@@ -231,11 +276,11 @@ def restart_slot(state, slot):
 def tick_serious(state, slot, own, finished, serious, latency):
     """Let an alarm with a serious cause be renewed, fade to one of slowness, or end."""
     needed = alarm.renewal_evidence(own)
-    if serious >= needed:
-        alarm.renew(own, strongest_serious_cause(state, slot))
+    if focused_evidence(state, slot, own, serious) >= needed:
+        renew(state, slot, strongest_serious_cause(state, slot))
         restart_slot(state, slot)
     elif finished and latency >= needed:
-        alarm.renew(own, strongest_cause(state, slot, True))
+        renew(state, slot, strongest_cause(state, slot, True))
         restart_latency(state, slot)
     elif finished:
         alarm.end(own)
@@ -250,10 +295,10 @@ def tick_latency(state, slot, own, finished, serious, latency):
     they gather meanwhile.
     """
     if serious >= state.threshold:
-        alarm.renew(own, strongest_serious_cause(state, slot))
+        renew(state, slot, strongest_serious_cause(state, slot))
         restart_slot(state, slot)
-    elif latency >= alarm.renewal_evidence(own):
-        alarm.renew(own, strongest_cause(state, slot, True))
+    elif focused_evidence(state, slot, own, latency) >= alarm.renewal_evidence(own):
+        renew(state, slot, strongest_cause(state, slot, True))
         restart_latency(state, slot)
     elif finished:
         alarm.end(own)

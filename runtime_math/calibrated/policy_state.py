@@ -47,7 +47,8 @@ BYTE_LIMIT = np.array([1 << 27, 1 << 28, (2**64 - 1) // 4], np.uint64)
 PPM = 1_000_000
 
 CONTENTION_MEMORY = 128.0
-LEVEL_MEMORY = 32.0
+LOAD_MEMORY = 32.0
+OFFSET_MEMORY = 64.0
 CONTENTION_BINS = 128
 BYTES_BINS = 128
 BYTES_HISTOGRAM = tail_histogram.histogram_state(BYTES_BINS)
@@ -107,7 +108,8 @@ STATE = np.dtype(
         ("adverse", rate_detector.EVIDENCE),
         ("family_ratios", rate_detector.RATIOS, (FAMILY_COUNT,)),
         ("family_adverse", rate_detector.EVIDENCE, (FAMILY_COUNT,)),
-        ("levels", level.STATE, (PROFILE_COUNT, FAMILY_COUNT)),
+        ("load", level.STATE),
+        ("offsets", level.STATE, (PROFILE_COUNT, FAMILY_COUNT)),
         ("costs", tail_histogram.STATE, (PROFILE_COUNT,)),
         ("cost_ladder", ladder.STATE),
         ("family_cost_ladder", ladder.STATE, (FAMILY_COUNT,)),
@@ -238,11 +240,13 @@ def init(state, mode, alpha_alarm, adverse_ceiling, latency_share):
     for profile in range(PROFILE_COUNT):
         tail_histogram.init(state.costs[profile])
         for family in range(FAMILY_COUNT):
-            level.init(state.levels[profile, family], LEVEL_MEMORY)
+            level.init(state.offsets[profile, family], OFFSET_MEMORY)
     for family in range(FAMILY_COUNT):
         tail_histogram.init(state.bytes[family])
         state.recent_adverse[family] = 0.0
     excess_mean.init(state.tail, TAIL_MARGIN)
+    level.init(state.load, LOAD_MEMORY)
+    level.start(state.load, 0.0)
     level.init(state.contention_level, CONTENTION_MEMORY)
     tail_histogram.init(state.contention)
     transition_order.init(state.family_order, FAMILY_COUNT, 1.0 / 64.0, 1.5)

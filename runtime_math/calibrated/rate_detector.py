@@ -4,7 +4,7 @@ A Shiryaev-Roberts e-detector. After every outcome x, for each of four alternati
 
     R <- (1 + R) * (q^x (1-q)^(1-x)) / (p0^x (1-p0)^(1-x)),
 
-and the value is the mean of the four R. While the true rate is at most p0 each factor has
+and the value is a weighted mean of the four R. While the true rate is at most p0 each factor has
 conditional mean at most one, so R - t is a supermartingale and, for any stopping time T,
 E[R_T] <= E[T]: alarming at R >= A gives a mean time to a false alarm of at least A, whatever the
 dependence between the outcomes. The mean of several such R is another one.
@@ -46,6 +46,7 @@ class Kind(IntEnum):
 # q = max(factor * p0, floor), at most half-way from p0 to one; one row for each kind.
 FACTORS = np.array([[2.5, 8.0, 1.5, 1.5], [1.5, 1.5, 1.5, 1.5], [1.5, 1.5, 1.5, 1.5]])
 FLOORS = np.array([[0.0, 0.0, 0.2, 0.5], [0.05, 0.05, 0.3, 0.3], [0.2, 0.2, 0.5, 0.5]])
+SHARES = np.array([0.25, 0.35, 0.25, 0.15])
 
 RATIOS = np.dtype(
     [
@@ -78,13 +79,23 @@ def step(evidence, ratios, hit):
         for index in range(ALTERNATIVE_COUNT):
             level = min((1.0 + evidence.levels[index]) * ratios.hit[index], EVIDENCE_CAP)
             evidence.levels[index] = level
-            total += level
+            total += SHARES[index] * level
     else:
         for index in range(ALTERNATIVE_COUNT):
             level = min((1.0 + evidence.levels[index]) * ratios.miss[index], EVIDENCE_CAP)
             evidence.levels[index] = level
-            total += level
-    return total / ALTERNATIVE_COUNT
+            total += SHARES[index] * level
+    return total
+
+
+@jitted
+def strongest(evidence):
+    """Return the alternative with most evidence."""
+    best = 0
+    for index in range(1, ALTERNATIVE_COUNT):
+        if evidence.levels[index] > evidence.levels[best]:
+            best = index
+    return best
 
 
 @jitted
@@ -122,11 +133,11 @@ def forget(state):
 
 @jitted
 def value(state):
-    """Mean of the alternatives' statistics; its mean grows by at most one per null outcome."""
+    """Weighted mean of the alternatives; its mean grows by at most one per null outcome."""
     total = 0.0
     for index in range(ALTERNATIVE_COUNT):
-        total += state.evidence.levels[index]
-    return total / ALTERNATIVE_COUNT
+        total += SHARES[index] * state.evidence.levels[index]
+    return total
 
 
 def rate(name, value):
