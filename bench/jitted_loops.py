@@ -1,0 +1,106 @@
+"""``jit/runtime_math/...``: the same calls in one jitted loop, what jitted callers pay."""
+
+import numpy as np
+
+from bench import inputs
+from bench.benchmark import WARMUP_CALLS, per_mode, timed_loop
+from runtime_math import ApiFamily, MembraneAction, ValidationProfile, jit
+from runtime_math.numerics.compilation import jitted
+
+_POINTER_VALIDATION = int(ApiFamily.POINTER_VALIDATION)
+_FAST, _FULL = int(ValidationProfile.FAST), int(ValidationProfile.FULL)
+_REPAIR = int(MembraneAction.REPAIR)
+_ADDRESS = np.uint64(inputs.ADDRESS)
+_NO_BYTES = np.uint64(0)
+_FAST_COST_NS = np.uint64(inputs.FAST_COST_NS)
+_FULL_COST_NS = np.uint64(inputs.FULL_COST_NS)
+
+
+@jitted
+def decide_loop(states, mode, loops):
+    """Decide on the fixed context."""
+    state, checks = states[0], 0
+    for _ in range(loops):
+        decision = jit.decide(
+            state, mode, _POINTER_VALIDATION, _ADDRESS, _NO_BYTES, False, 0, False
+        )
+        checks += decision.profile
+    return checks
+
+
+@jitted
+def observe_fast_loop(states, loops):
+    """Observe a fast, clean outcome of 12 ns."""
+    state = states[0]
+    for _ in range(loops):
+        jit.observe_validation_result(state, _POINTER_VALIDATION, _FAST, _FAST_COST_NS, False)
+
+
+@jitted
+def decide_observe_loop(states, mode, loops):
+    """Decide, then observe an outcome that follows from the decision."""
+    state = states[0]
+    for _ in range(loops):
+        decision = jit.decide(
+            state, mode, _POINTER_VALIDATION, _ADDRESS, _NO_BYTES, False, 0, False
+        )
+        cost_ns = _FULL_COST_NS if decision.profile == _FULL else _FAST_COST_NS
+        adverse = decision.action >= _REPAIR
+        jit.observe_validation_result(
+            state, _POINTER_VALIDATION, decision.profile, cost_ns, adverse
+        )
+
+
+@jitted
+def mixed_loop(states, mode, contexts, costs_ns, adverse, loops):
+    """Decide and observe over mixed traffic of all families."""
+    state, length = states[0], contexts.shape[0]
+    place = 0
+    for _ in range(loops):
+        call = contexts[place]
+        family = np.int64(call.family)
+        decision = jit.decide(
+            state,
+            mode,
+            family,
+            call.addr_hint,
+            call.requested_bytes,
+            call.is_write,
+            np.int64(call.contention_hint),
+            call.bloom_negative,
+        )
+        cost_ns = costs_ns[place, decision.profile]
+        jit.observe_validation_result(state, family, decision.profile, cost_ns, adverse[place])
+        place = place + 1 if place + 1 < length else 0
+
+
+def _warm(timing):
+    timing(WARMUP_CALLS)
+    return timing
+
+
+def _prepare_with_mode(loop, *inputs_of_loop):
+    def prepare(mode):
+        level = int(inputs.safety_level(mode))
+        return _warm(timed_loop(loop, jit.new_state(level), level, *inputs_of_loop))
+
+    return prepare
+
+
+def _prepare_observe_fast(mode):
+    states = jit.new_state(inputs.safety_level(mode))
+    return _warm(timed_loop(observe_fast_loop, states))
+
+
+def _prepare_mixed(mode):
+    return _prepare_with_mode(mixed_loop, *inputs.traffic())(mode)
+
+
+def benchmarks():
+    """Return the benchmarks of this group."""
+    return [
+        *per_mode("jit/runtime_math/decide", _prepare_with_mode(decide_loop)),
+        *per_mode("jit/runtime_math/observe_fast", _prepare_observe_fast),
+        *per_mode("jit/runtime_math/decide_observe", _prepare_with_mode(decide_observe_loop)),
+        *per_mode("jit/runtime_math/mixed", _prepare_mixed),
+    ]
