@@ -1,5 +1,6 @@
 """The spectral monitor against plain power iteration, random-matrix limits, and bad input."""
 
+import functools
 import math
 import operator
 
@@ -17,6 +18,11 @@ from runtime_math.monitors.spectral_monitor import (
 )
 
 
+def left_to_right(terms):
+    # The builtin sum of later Python versions compensates its rounding errors.
+    return functools.reduce(operator.add, terms)
+
+
 def iterated(matrix):
     """Fifty normalised products per start vector, left to right, then deflation; no early stop."""
     remainder = [[float(entry) for entry in row] for row in matrix]
@@ -24,8 +30,8 @@ def iterated(matrix):
     for start in range(4):
         vector, value = [float(row == start) for row in range(4)], 0.0
         for _ in range(50):
-            image = [sum(map(operator.mul, row, vector)) for row in remainder]
-            norm = math.sqrt(sum(entry * entry for entry in image))
+            image = [left_to_right(map(operator.mul, row, vector)) for row in remainder]
+            norm = math.sqrt(left_to_right(entry * entry for entry in image))
             if norm < 1e-15:
                 break
             vector, value = [entry / norm for entry in image], norm
