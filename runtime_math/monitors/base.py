@@ -52,20 +52,25 @@ class operation:
     """
 
     def __init__(self, function, /, returns=None, **parameters):
-        expected = list(inspect.signature(function.py_func).parameters)[1:]
+        code = function.py_func.__code__
+        expected = list(code.co_varnames[1 : code.co_argcount])
         if expected != list(parameters):
             raise TypeError(f"{function.__name__} takes {expected}, not {list(parameters)}")
         self._function = function
         self._returns = returns
         self._validators = parameters
-        self._signature = inspect.Signature(
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in parameters
-        )
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
 
     def __set_name__(self, owner, name):
         self.__name__ = name
+
+    @functools.cached_property
+    def _signature(self):
+        return inspect.Signature(
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for name in self._validators
+        )
 
     def __get__(self, instance, owner=None):
         if instance is None:
