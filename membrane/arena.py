@@ -191,6 +191,29 @@ def _unearth(state, raw, total):
 
 
 @jitted
+def disown(state, address, size):
+    """Forget the graves in a range: somebody else is known to own it now."""
+    end = address + max(size, ONE) - ONE
+    while True:
+        start = address_index.nearest_below(state.starts, end)
+        if start == address_index.NONE:
+            break
+        identity = table.find(state.anchors, start)
+        slot = slot_at(slot_address(state, identity))
+        if start + slot.total <= address or slot.state != GRAVE:
+            break
+        address_index.remove(state.starts, start)
+        table.remove(state.anchors, start)
+        if table.find(state.bases, slot.user_base) == identity:
+            table.remove(state.bases, slot.user_base)
+    identity = table.find(state.bases, address)
+    if identity != table.MISSING:
+        slot = slot_at(slot_address(state, identity))
+        if slot.state == GRAVE:
+            table.remove(state.bases, address)
+
+
+@jitted
 def _record_block(state, raw, user, size, total, align, generation):
     """Enter a new block in a slot and in the tables."""
     shard = state.shards[shard_of(user)]

@@ -1,0 +1,27 @@
+"""Addresses of Python's own buffers."""
+
+import numpy as np
+
+
+def buffer_range(target):
+    """Return (address, length in bytes) of an object with a contiguous buffer.
+
+    Examples
+    --------
+    >>> data = bytearray(10)
+    >>> buffer_range(memoryview(data)[4:])[0] - buffer_range(data)[0]
+    4
+    """
+    try:
+        view = memoryview(target)
+    except TypeError:
+        raise TypeError(
+            f"expected an address or an object with a buffer, got {type(target).__name__}"
+        ) from None
+    with view:
+        if not view.contiguous:
+            raise ValueError("the buffer must be contiguous")
+        if view.nbytes == 0:
+            array = np.asarray(target)
+            return array.ctypes.data, 0
+        return np.frombuffer(view, np.uint8).ctypes.data, view.nbytes

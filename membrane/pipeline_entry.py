@@ -1,0 +1,91 @@
+"""Compiled entry points of the pipeline's Python face: states come as addresses of records."""
+
+import numpy as np
+from numba import types
+
+from membrane import arena, bloom, ptr_validator, tls_cache
+from membrane.memory import record_at
+from runtime_math.entry import EntryPoint
+
+state_at = record_at(ptr_validator.STATE)
+cache_at = record_at(tls_cache.STATE)
+_WORD = types.uint64
+
+
+@EntryPoint(_WORD, _WORD, _WORD)
+def validate_entry(state_address, cache_address, address):
+    state = state_at(state_address)
+    result = ptr_validator.validate(state, cache_at(cache_address), address)
+    last = state.last
+    last.outcome = np.uint64(result.outcome)
+    last.address = result.address
+    last.state = np.uint64(result.state)
+    last.base = result.base
+    last.remaining = result.remaining
+    last.generation = np.uint64(result.generation)
+    return result.outcome
+
+
+@EntryPoint(_WORD, _WORD, _WORD)
+def allocate_entry(state_address, size, align):
+    return ptr_validator.allocate_aligned(state_at(state_address), size, align)
+
+
+@EntryPoint(_WORD, _WORD)
+def free_entry(state_address, address):
+    return ptr_validator.free(state_at(state_address), address)
+
+
+@EntryPoint(_WORD, _WORD, _WORD)
+def free_epoch_entry(state_address, address, epoch):
+    return ptr_validator.free_epoch(state_at(state_address), address, epoch)
+
+
+@EntryPoint(_WORD, _WORD, _WORD)
+def register_entry(state_address, base, size):
+    ptr_validator.register_allocation(state_at(state_address), base, size)
+
+
+@EntryPoint(_WORD, _WORD, _WORD)
+def deregister_entry(state_address, base, size):
+    ptr_validator.deregister_allocation(state_at(state_address), base, size)
+
+
+@EntryPoint(_WORD, _WORD)
+def pin_entry(state_address, raw):
+    return arena.pin(state_at(state_address).arena, raw)
+
+
+@EntryPoint(_WORD, _WORD, _WORD, _WORD)
+def unpin_entry(state_address, raw, total, align):
+    arena.unpin(state_at(state_address).arena, raw, total, align)
+
+
+@EntryPoint(_WORD, _WORD)
+def locate_entry(state_address, address):
+    return arena.locate(state_at(state_address).arena, address)
+
+
+@EntryPoint(_WORD, _WORD, _WORD)
+def disown_entry(state_address, address, size):
+    arena.disown(state_at(state_address).arena, address, size)
+
+
+@EntryPoint(_WORD, _WORD)
+def mapped_entry(state_address, address):
+    return ptr_validator.is_mapped(state_at(state_address), address)
+
+
+@EntryPoint(_WORD)
+def release_entry(state_address):
+    ptr_validator.release(state_at(state_address))
+
+
+@EntryPoint(_WORD, *[types.int64] * 2, *[_WORD] * 7)
+def start_entry(
+    state_address, mode, repaired, key0, key1, max_bytes, max_entries, page, bits, hashes
+):
+    state = state_at(state_address)
+    arena.init(state.arena, repaired != 0, key0, key1, max_bytes, max_entries)
+    bloom.init(state.bloom, bits, hashes)
+    ptr_validator.init(state, mode, page)
