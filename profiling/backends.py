@@ -189,6 +189,11 @@ class PySpySampler(_Sampler):
         match = re.search(r"Errors: (\d+)", self.said())
         return int(match[1]) if match else 0
 
+    def behind(self):
+        """Return by how many seconds the sampler has been late at worst."""
+        found = re.findall(r"([\d.]+)s behind in sampling", self.said())
+        return max(map(float, found), default=0.0)
+
 
 def perf_map(table):
     """Format a process's table as perf expects it in ``/tmp/perf-PID.map``."""
@@ -289,6 +294,10 @@ class PerfSampler(_Sampler):
         """Return how many samples perf says it lost."""
         match = re.search(r"lost (\d+)", self.said(), re.IGNORECASE)
         return int(match[1]) if match else 0
+
+    def behind(self):
+        """Return 0: the kernel takes the samples in time or not at all."""
+        return 0.0
 
 
 BACKENDS = {"py-spy": PySpySampler, "perf": PerfSampler}

@@ -1,7 +1,7 @@
 """Start a program with the recorder's hooks in it, and let a sampler attach before it begins."""
 
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -90,13 +90,28 @@ class Program:
             time.sleep(_POLL_SECONDS)
         (self._folder / "go").touch()
 
+    @property
+    def finished(self):
+        """Whether the program has run to its end, or is gone."""
+        return self.exit_status is not None or (self._folder / "done").exists()
+
     def end(self):
-        """End the program if it still runs: politely, then with force."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            if self.exit_status is not None:
-                return
-            self._process.send_signal(number)
-            try:
+        """Wait for a program that has finished, end one that has not.
+
+        Returns
+        -------
+        int or None
+            The exit status, None for a program that had to be ended.
+        """
+        if (self._folder / "done").exists():
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END_TIMEOUT_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
+        if self.exit_status is not None:
+            return self.exit_status
+        self._process.terminate()
+        try:
+            self._process.wait(_END_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        return None

@@ -20,6 +20,7 @@ from profiling.symbols import load_tables
 
 _POLL_SECONDS = 0.05
 _MAP_SECONDS = 0.5
+_LATE_SHARE = 0.1
 _TOP_ROWS = 25
 
 
@@ -96,7 +97,7 @@ def _sample(request, folder, show):
             show("sampling", elapsed)
             if request.seconds is not None and elapsed >= request.seconds:
                 break
-            if program.exit_status is not None:
+            if program.finished:
                 break
             time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
@@ -105,12 +106,11 @@ def _sample(request, folder, show):
     show("writing", elapsed)
     with contextlib.suppress(AttributeError):  # interrupted before the sampler was started
         sampler.stop()
-    ended_by_itself = program.exit_status
-    program.end()
+    exit_status = program.end()
     if interrupted and not (folder / "go").exists():
         raise ProfilingError("interrupted before sampling began", ExitStatus.INTERRUPTED)
     return _Run(
-        sampler.samples(pid), load_tables(folder), pid, MemoryMap(maps.text), ended_by_itself,
+        sampler.samples(pid), load_tables(folder), pid, MemoryMap(maps.text), exit_status,
         interrupted, sampler, elapsed,
     )  # fmt: skip
 
@@ -148,6 +148,12 @@ def _judge(request, run, folded):
             ExitStatus.NO_JITTED_CODE,
             "no sample lies in jitted code: the program did not run any while it was sampled",
         )
+    if run.sampler.behind() > _LATE_SHARE * run.elapsed:
+        return (
+            ExitStatus.DONE,
+            f"the sampler was up to {run.sampler.behind():.1f} s late, which slows the program "
+            "down and shifts samples towards its end: choose a lower --rate",
+        )
     return ExitStatus.DONE, ""
 
 
@@ -175,6 +181,7 @@ def _metadata(request, run, resolver, folded, outcome):
             "import": totals["import"],
             "exit": totals["exit"],
             "lost": run.sampler.errors(),
+            "seconds_behind": run.sampler.behind(),
         },
         "jitted": {
             "samples": in_jitted,

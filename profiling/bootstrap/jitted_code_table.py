@@ -10,8 +10,10 @@ Folder layout (named by the environment variable ``JITTED_CODE_TABLE``)::
     PID.jsonl      one JSON line per event: a loaded object, new modules, versions, a fork
     PID-N.o        the ELF object of event N
     ready, go      the handshake that starts the program once the sampler has attached
+    done           the program has ended; what follows is the interpreter cleaning up
 """
 
+import atexit
 import ctypes
 import json
 import os
@@ -234,6 +236,13 @@ def wait_for_sampler():
     deadline = time.monotonic() + _GATE_TIMEOUT_SECONDS
     while not os.path.exists(os.path.join(folder, "go")) and time.monotonic() < deadline:
         time.sleep(0.005)
+    # Registered first, hence called last, after the program's own exit functions.
+    atexit.register(_announce_end, folder, os.getpid())
+
+
+def _announce_end(folder, pid):
+    if os.getpid() == pid:
+        open(os.path.join(folder, "done"), "w").close()
 
 
 def install():
