@@ -184,8 +184,14 @@ def init(state):
         state.fisher[entry] = 0.0
     for entry in (0, 2, 5, 9):
         state.fisher[entry] = PRIOR_INFORMATION
+    for entry in range(len(TRIANGLE)):
+        state.factor[entry] = 0.0
     for slot in range(SLOTS):
+        state.quadratic_forms[slot] = 0.0
+        state.scores[slot] = 0.0
+        state.keys[slot] = 0
         state.ranked[slot] = SLOT_BITS - slot
+    state.determinant = 0.0
     state.observations = 0
     state.anomaly_events = 0
     state.identifiability = UNKNOWN
