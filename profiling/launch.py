@@ -37,9 +37,11 @@ class Program:
         Have Numba add line tables to the code it generates.
     gate_later : bool
         The program itself says when there is something to sample.
+    unwindable : bool
+        Make jitted code known to samplers that unwind the stack.
     """
 
-    def __init__(self, command, folder, with_lines=False, gate_later=False):
+    def __init__(self, command, folder, with_lines=False, gate_later=False, unwindable=True):
         self._folder = folder
         environment = dict(os.environ)
         path = [str(BOOTSTRAP)]
@@ -51,6 +53,8 @@ class Program:
         if with_lines:
             environment["JITTED_CODE_LINES"] = "1"
             environment.setdefault("NUMBA_CACHE_DIR", str(lines_cache()))
+        if unwindable:
+            environment["JITTED_CODE_UNWIND"] = "1"
         if gate_later:
             environment["JITTED_CODE_GATE_LATER"] = "1"
         if command[0] == "python":

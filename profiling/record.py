@@ -79,8 +79,9 @@ class _MapWatcher:
 def _sample(request, folder, show):
     sampler = BACKENDS[request.backend](folder, request.rate)
     program = Program(
-        request.command, folder, with_lines=request.lines, gate_later=bool(request.identifier)
-    )
+        request.command, folder, with_lines=request.lines, gate_later=bool(request.identifier),
+        unwindable=sampler.complete,
+    )  # fmt: skip
     interrupted = False
     started = time.monotonic()
     try:

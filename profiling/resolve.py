@@ -197,7 +197,7 @@ class Resolver:
             return [_named_frame(raw)]
         # A caller's address is that after its call, which may belong to the next function.
         address = raw.address if innermost else raw.address - 1
-        located = table.locate(address) if table and raw.place == "?" else None
+        located = table.locate(address) if table else None
         if located:
             self.named += count if innermost else 0
             return _jitted_frames(located)

@@ -21,6 +21,8 @@ import struct
 import sys
 import time
 
+import jitted_code_unwinding
+
 _GATE_TIMEOUT_SECONDS = 60.0
 _PR_SET_PTRACER = 0x59616D61
 _SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
@@ -65,10 +67,13 @@ class Table:
     ----------
     folder : str
         Where the files go.
+    unwinding : Unwinding, optional
+        Makes each loaded object known to unwinders of other processes.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, unwinding=None):
         self.folder = folder
+        self._unwinding = unwinding
         self._pending = []
         self._known_modules = set()
         self._number = 0
@@ -92,6 +97,8 @@ class Table:
             file_name = f"{os.getpid()}-{self._number}.o"
             with open(os.path.join(self.folder, file_name), "wb") as stream:
                 stream.write(elf)
+            if self._unwinding is not None:
+                self._unwinding.describe(f"{os.getpid()}-{self._number}.code", elf, bases)
             self._write({"object": file_name, "library": name, "bases": bases, "time": time.time()})
         self._write_modules()
 
@@ -247,8 +254,18 @@ def _announce_end(folder, pid):
 
 def install():
     """Install the hooks; called once, before the program's own first line."""
-    table = Table(os.environ["JITTED_CODE_TABLE"])
-    actions = {"numba.core.codegen": lambda module: _hook_code_libraries(module, table)}
+    folder = os.environ["JITTED_CODE_TABLE"]
+    unwinding = None
+    if os.environ.get("JITTED_CODE_UNWIND") and jitted_code_unwinding.supported():
+        unwinding = jitted_code_unwinding.Unwinding(folder)
+    table = Table(folder, unwinding)
+
+    def hook(codegen):
+        _hook_code_libraries(codegen, table)
+        if unwinding is not None:
+            jitted_code_unwinding.emit_for_all_functions(codegen)
+
+    actions = {"numba.core.codegen": hook}
     if os.environ.get("JITTED_CODE_LINES"):
         actions["numba.core.cpu"] = _emit_line_tables
         actions["numba.core.debuginfo"] = _line_tables_only
