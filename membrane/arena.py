@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from membrane import address_index, source, table
+from membrane import page_index, source, table
 from membrane.blocks import (
     DRAINED,
     NO_SLOT,
@@ -66,6 +66,8 @@ MAX = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 HELD = np.uint64(1 << 63)
 LOW_32 = np.uint64(0xFFFFFFFF)
 PAGE_BITS = np.uint64(12)
+PAGE_MASK = np.uint64(4095)
+ALIGN_MASK = np.uint64(15)
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
 GRAVE, QUARANTINED, VALID = np.uint8(2), np.uint8(3), np.uint8(6)
@@ -137,7 +139,7 @@ def _take_epoch(state):
 @jitted
 def _reserve(state):
     """Make room in all tables for one more block, so that nothing fails half-way."""
-    return reserve_slot(state) and table.reserve(state.bases) and table.reserve(state.anchors)
+    return reserve_slot(state) and table.reserve(state.index.anchors)
 
 
 @jitted
@@ -168,7 +170,7 @@ def _obtain_unburied(state, offset, size, align):
             return ZERO, ZERO, ZERO
         user = raw + offset
         while user <= raw + offset + slack:
-            if table.find(state.bases, user) == table.MISSING:
+            if table.find(state.retired, user) == table.MISSING:
                 return raw, user, total
             user += align
         source.release(state.source, raw, total, align)
@@ -176,41 +178,32 @@ def _obtain_unburied(state, offset, size, align):
 
 
 @jitted
-def _unearth(state, raw, total):
-    """Take graves that a new block covers out of the search for interior addresses."""
-    while True:
-        start = address_index.nearest_below(state.starts, raw + total - ONE)
-        if start == address_index.NONE:
+def _unearth(state, address, size, disowned):
+    """Take the graves in a range out of the index, and forget their bases if disowned."""
+    end = address + max(size, ONE) - ONE
+    while address <= end:
+        address = page_index.next_page_in_use(state.index, address)
+        stop = address | PAGE_MASK
+        if address > end or address == ZERO:
             return
-        identity = table.find(state.anchors, start)
-        slot = slot_at(slot_address(state, identity))
-        if start + slot.total <= raw or slot.state != GRAVE:
-            return
-        address_index.remove(state.starts, start)
-        table.remove(state.anchors, start)
+        while True:
+            identity = page_index.candidate(state.index, min(stop, end))
+            if identity == page_index.NONE:
+                break
+            slot = slot_at(slot_address(state, identity))
+            if slot.state != GRAVE or slot.raw_base + slot.total <= address:
+                break
+            page_index.remove(state.index, slot.raw_base, slot.total, identity)
+            if disowned and table.find(state.retired, slot.user_base) == identity:
+                table.remove(state.retired, slot.user_base)
+        address = stop + ONE
 
 
 @jitted
 def disown(state, address, size):
     """Forget the graves in a range: somebody else is known to own it now."""
-    end = address + max(size, ONE) - ONE
-    while True:
-        start = address_index.nearest_below(state.starts, end)
-        if start == address_index.NONE:
-            break
-        identity = table.find(state.anchors, start)
-        slot = slot_at(slot_address(state, identity))
-        if start + slot.total <= address or slot.state != GRAVE:
-            break
-        address_index.remove(state.starts, start)
-        table.remove(state.anchors, start)
-        if table.find(state.bases, slot.user_base) == identity:
-            table.remove(state.bases, slot.user_base)
-    identity = table.find(state.bases, address)
-    if identity != table.MISSING:
-        slot = slot_at(slot_address(state, identity))
-        if slot.state == GRAVE:
-            table.remove(state.bases, address)
+    _unearth(state, address, size, True)
+    table.remove(state.retired, address)
 
 
 @jitted
@@ -229,9 +222,7 @@ def _record_block(state, raw, user, size, total, align, generation):
     slot.state = VALID
     slot.hash = block_hash(state, slot)
     write_guards(state, slot)
-    table.store(state.bases, user, identity)
-    table.store(state.anchors, raw, identity)
-    address_index.insert(state.starts, raw)
+    page_index.insert(state.index, raw, total, identity)
     state.live_count += ONE
     state.live_bytes += size
     return user
@@ -258,7 +249,7 @@ def allocate_aligned(state, size, align):
     if raw == ZERO:
         return ZERO
     if state.repaired:
-        _unearth(state, raw, total)
+        _unearth(state, raw, total, False)
     return _record_block(state, raw, user, size, total, align, generation)
 
 
@@ -282,11 +273,10 @@ def _release_memory(state, slot):
 def _forget(state, identity):
     """Take a slot out of all tables that still lead to it, and recycle it."""
     slot = slot_at(slot_address(state, identity))
-    if table.find(state.anchors, slot.raw_base) == identity:
-        table.remove(state.anchors, slot.raw_base)
-        address_index.remove(state.starts, slot.raw_base)
-    if table.find(state.bases, slot.user_base) == identity:
-        table.remove(state.bases, slot.user_base)
+    if table.find(state.index.anchors, slot.raw_base) == identity:
+        page_index.remove(state.index, slot.raw_base, slot.total, identity)
+    if state.repaired and table.find(state.retired, slot.user_base) == identity:
+        table.remove(state.retired, slot.user_base)
     give_slot(state, state.shards[shard_of(slot.user_base)], identity)
 
 
@@ -304,6 +294,7 @@ def _drain(state, quarantine):
         if state.repaired:
             slot.state = GRAVE
             slot.epoch = _take_epoch(state)
+            table.store(state.retired, slot.user_base, identity)
             enqueue(state, state.graves, identity)
             if state.graves.count > state.graves_max:
                 _forget(state, dequeue(state, state.graves))
@@ -327,8 +318,8 @@ def refusal(state, address):
 def free(state, address):
     """Free the block at a base address; returns a `FreeResult` code and fills the drained list."""
     state.drained_count = ZERO
-    identity = table.find(state.bases, address)
-    if identity == table.MISSING:
+    identity = _based(state, address)
+    if identity == NO_SLOT:
         return refusal(state, address)
     slot = slot_at(slot_address(state, identity))
     if slot.state != VALID:
@@ -351,22 +342,46 @@ def free(state, address):
 def free_epoch(state, address, epoch):
     """Free the block at a base address only if it still is the one that had this epoch."""
     state.drained_count = ZERO
-    identity = table.find(state.bases, address)
-    if identity == table.MISSING:
+    identity = _based(state, address)
+    if identity == NO_SLOT:
         return 2
     slot = slot_at(slot_address(state, identity))
     return free(state, address) if slot.epoch == epoch else 2
 
 
 @jitted
-def _interior(state, address):
+def _covering(state, address):
     """Return the slot of the block whose memory holds an address, or `NO_SLOT`."""
-    start = address_index.nearest_below(state.starts, address)
-    if start == address_index.NONE:
+    identity = page_index.candidate(state.index, address)
+    if identity == page_index.NONE:
         return NO_SLOT
-    identity = table.find(state.anchors, start)
     slot = slot_at(slot_address(state, identity))
-    return identity if address - start < slot.total else NO_SLOT
+    return identity if address - slot.raw_base < slot.total else NO_SLOT
+
+
+@jitted
+def _based_closely(state, address):
+    """Return the slot of the block with this base, if its header begins its memory."""
+    header = REPAIRED_HEADER if state.repaired else REFERENCE_HEADER
+    if address < header or address & ALIGN_MASK != ZERO:
+        return NO_SLOT
+    identity = table.find(state.index.anchors, address - header)
+    if identity == table.MISSING:
+        return NO_SLOT
+    slot = slot_at(slot_address(state, identity))
+    return identity if slot.user_base == address else NO_SLOT
+
+
+@jitted
+def _based(state, address):
+    """Return the slot of the block with this base, graves excluded, or `NO_SLOT`."""
+    identity = _based_closely(state, address)
+    if identity == NO_SLOT:
+        identity = _covering(state, address)
+        if identity == NO_SLOT:
+            return NO_SLOT
+    slot = slot_at(slot_address(state, identity))
+    return identity if slot.user_base == address and slot.state != GRAVE else NO_SLOT
 
 
 @jitted
@@ -376,25 +391,23 @@ def lookup(state, address):
     A base address counts even of an empty block. Under the reference rules an address in a page of
     another shard than the base is not found.
     """
-    identity = table.find(state.bases, address)
-    if identity != table.MISSING:
-        slot = slot_at(slot_address(state, identity))
-        if slot.state != GRAVE:
-            return identity
-    identity, place = _place(state, address)
-    if place != 2:
-        return NO_SLOT
-    if not state.repaired:
-        slot = slot_at(slot_address(state, identity))
-        if shard_of(address) != shard_of(slot.user_base):
+    identity = _based_closely(state, address)
+    if identity == NO_SLOT:
+        identity, place = _place(state, address)
+        if place != 1 and place != 2:
             return NO_SLOT
+    slot = slot_at(slot_address(state, identity))
+    if slot.state == GRAVE:
+        return NO_SLOT
+    if not state.repaired and shard_of(address) != shard_of(slot.user_base):
+        return NO_SLOT
     return identity
 
 
 @jitted
 def _place(state, address):
     """Return the slot around an address (or `NO_SLOT`), and the `Place` code."""
-    identity = _interior(state, address)
+    identity = _covering(state, address)
     if identity == NO_SLOT:
         return NO_SLOT, 0
     slot = slot_at(slot_address(state, identity))
@@ -416,15 +429,18 @@ def locate(state, address):
     The user bytes of a present block come before a grave's base, which comes before the guards of
     a present block.
     """
-    exact = table.find(state.bases, address)
-    if exact != table.MISSING:
-        slot = slot_at(slot_address(state, exact))
+    identity = _based_closely(state, address)
+    place = 1
+    if identity == NO_SLOT:
+        identity, place = _place(state, address)
+    if identity != NO_SLOT and place <= 2:
+        slot = slot_at(slot_address(state, identity))
         if slot.state != GRAVE:
-            return exact, 1
-    identity, place = _place(state, address)
-    if exact == table.MISSING or (identity != NO_SLOT and (place == 1 or place == 2)):
-        return identity, place
-    return exact, 1
+            return identity, place
+    retired = table.find(state.retired, address) if state.retired.count else table.MISSING
+    if retired != table.MISSING:
+        return retired, 1
+    return identity, place
 
 
 @jitted
@@ -477,10 +493,9 @@ def release(state):
     c_free(state.drained)
     state.slots = ZERO
     state.drained = ZERO
-    table.release(state.bases)
-    table.release(state.anchors)
+    table.release(state.retired)
     table.release(state.pins)
-    address_index.release(state.starts)
+    page_index.release(state.index)
 
 
 class Block(NamedTuple):

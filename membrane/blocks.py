@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from membrane import address_index
+from membrane import page_index
 from membrane.memory import c_reallocate, record_at
 from membrane.source import SOURCE
 from membrane.table import TABLE
@@ -73,10 +73,9 @@ STATE = np.dtype(
         ("drained", np.uint64),
         ("drained_capacity", np.uint64),
         ("drained_count", np.uint64),
-        ("bases", TABLE),
-        ("anchors", TABLE),
+        ("index", page_index.STATE),
+        ("retired", TABLE),
         ("pins", TABLE),
-        ("starts", address_index.STATE),
         ("quarantine_max_bytes", np.uint64),
         ("quarantine_max_entries", np.uint64),
         ("graves_max", np.uint64),
