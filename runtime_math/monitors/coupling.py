@@ -23,6 +23,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, named, operation, reading, uint8
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.decay import resting_point
 
 WARMUP_OBSERVATIONS = 48
 FAILURE_PROBABILITY = 0.01
@@ -32,6 +33,7 @@ DRIFT_TOLERANCE = 0.15
 FAILURE_TOLERANCE = 0.30
 SMOOTHING = 0.03
 RETENTION = 1.0 - SMOOTHING
+RESTING = resting_point(RETENTION)
 GRID_SIDE = 16
 # Margins around the exact crossing points, far wider than the rounding of the bound itself.
 RELATIVE_MARGIN = 1.0 - 1e-9
@@ -130,7 +132,7 @@ def observe(state, strict_action, hardened_action, adverse):
     state.pair_counts[min(strict_action, GRID_SIDE - 1), min(hardened_action, GRID_SIDE - 1)] += 1
     if differs:
         state.divergence_count += 1
-    if adverse:
+    if adverse and (differs or state.adverse_disagreement_ewma > RESTING):
         sample = SMOOTHING if differs else 0.0
         state.adverse_disagreement_ewma = sample + RETENTION * state.adverse_disagreement_ewma
     if (

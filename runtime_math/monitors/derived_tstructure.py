@@ -20,12 +20,13 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, integer, named, operation, reading
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.fused import fused_multiply_add
+from runtime_math.numerics.decay import fused_average, resting_point
 
 STAGE_COUNT = 8
 CALIBRATION_OBSERVATIONS = 32
 SMOOTHING = 0.02
 RETENTION = 1.0 - SMOOTHING
+RESTING = resting_point(RETENTION)
 NOISE_RATE = 0.01
 DISORDER_RATE = 0.15
 SEVERE_RATE = 0.35
@@ -136,11 +137,11 @@ def observe(state, stage_index, predecessors_complete):
     state.stage_observations[stage_index] += 1
     before = state.violation_rate[stage_index]
     if predecessors_complete:
-        after = before * RETENTION
+        after = fused_average(before, RETENTION, 0.0, RESTING)
         state.completed_mask |= 1 << stage_index
         state.max_completed_degree = max(state.max_completed_degree, stage_index)
     else:
-        after = fused_multiply_add(before, RETENTION, SMOOTHING)
+        after = fused_average(before, RETENTION, SMOOTHING, RESTING)
         state.stage_violations[stage_index] += 1
         _record_incomplete(state, stage_index)
     state.violation_rate[stage_index] = after

@@ -23,12 +23,13 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, integer, member, named, operation, reading, real
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.fused import fused_multiply_add
+from runtime_math.numerics.decay import fused_average, resting_point
 from runtime_math.types import FAMILY_COUNT, ApiFamily
 
 RANK = 4
 SMOOTHING = 0.03
 RETENTION = 1.0 - SMOOTHING
+RESTING = resting_point(RETENTION)
 CALIBRATION_OBSERVATIONS = 64
 DRIFT_DISTANCE = 0.20
 FRACTURE_DISTANCE = 0.45
@@ -154,8 +155,8 @@ def _classify(state):
 
 @jitted
 def _smooth(state, family, axis, sample):
-    state.observed[family, axis] = fused_multiply_add(
-        state.observed[family, axis], RETENTION, SMOOTHING * sample
+    state.observed[family, axis] = fused_average(
+        state.observed[family, axis], RETENTION, SMOOTHING * sample, RESTING
     )
 
 

@@ -19,12 +19,14 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, named, operation, reading, uint8, uint64
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.decay import resting_point
 from runtime_math.types import MembraneAction
 
 ACTION_COUNT = 4
 WARMUP_DECISIONS = 32
 SMOOTHING = 0.05
 RETENTION = 1.0 - SMOOTHING
+RESTING = resting_point(RETENTION)
 COST_UNIT_NS = 1000.0
 LARGEST_COST_UNITS = 10.0
 ALLOW_PENALTY = 10.0
@@ -135,7 +137,9 @@ def observe(state, action_taken, adverse, estimated_cost_ns):
         allow = max(cost * ALLOW_SLOPE - ALLOW_BENEFIT, 0.0)
         deny = DENY_FIXED
     loss = state.loss
-    loss[0] = SMOOTHING * allow + RETENTION * loss[0]
+    # Only this loss can be zero for long, so only its average can come to rest.
+    if (allow != 0.0) | (loss[0] > RESTING):
+        loss[0] = SMOOTHING * allow + RETENTION * loss[0]
     loss[1] = SMOOTHING * validate + RETENTION * loss[1]
     loss[2] = SMOOTHING * repair + RETENTION * loss[2]
     loss[3] = SMOOTHING * deny + RETENTION * loss[3]

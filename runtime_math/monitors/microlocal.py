@@ -19,12 +19,13 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, member, named, operation, reading
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.fused import fused_multiply_add
+from runtime_math.numerics.decay import fused_average, resting_point
 
 STRATUM_COUNT = 4
 CALIBRATION_OBSERVATIONS = 64
 SMOOTHING = 0.02
 RETENTION = 1.0 - SMOOTHING
+RESTING = resting_point(RETENTION)
 ACTIVE_DENSITY = 0.15
 FAULT_RATE = 0.25
 SINGULAR_RATE = 0.40
@@ -119,6 +120,11 @@ def _classify(state):
 
 
 @jitted
+def _average(average, sample):
+    return fused_average(average, RETENTION, sample, RESTING)
+
+
+@jitted
 def observe(state, from_stratum, to_stratum, adverse):
     """Add one transfer of control, without counting state entries; returns the state code."""
     state.total_observations += 1
@@ -133,14 +139,10 @@ def observe(state, from_stratum, to_stratum, adverse):
         if adverse:
             failure_sample = SMOOTHING
             state.propagation_failures[to_stratum] += 1
-    density = fused_multiply_add(state.conormal_density[to_stratum], RETENTION, crossing_sample)
+    density = _average(state.conormal_density[to_stratum], crossing_sample)
     state.conormal_density[to_stratum] = density
-    state.failure_rate[to_stratum] = fused_multiply_add(
-        state.failure_rate[to_stratum], RETENTION, failure_sample
-    )
-    state.overall_failure_rate = fused_multiply_add(
-        state.overall_failure_rate, RETENTION, failure_sample
-    )
+    state.failure_rate[to_stratum] = _average(state.failure_rate[to_stratum], failure_sample)
+    state.overall_failure_rate = _average(state.overall_failure_rate, failure_sample)
     bit = 1 << to_stratum
     if density >= ACTIVE_DENSITY:
         state.dense_strata |= bit

@@ -22,7 +22,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, member, named, operation, reading
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.fused import fused_multiply_add
+from runtime_math.numerics.decay import fused_average, resting_point
 
 CLASS_COUNT = 4
 CELL_COUNT = 12
@@ -31,6 +31,7 @@ FIRST_PAGE = 2
 CALIBRATION_OBSERVATIONS = 64
 SMOOTHING = 0.015
 RETENTION = 1.0 - SMOOTHING
+RESTING = resting_point(RETENTION)
 CONVERGED_DENSITY = 0.03
 NONTRIVIAL_DENSITY = 0.10
 LIFTING_DENSITY = 0.30
@@ -178,7 +179,7 @@ def observe(state, layer_pair, invariant_class, lifted_ok):
         sample = SMOOTHING
         state.cell_failures[cell] += 1
     before = state.density[cell]
-    after = fused_multiply_add(before, RETENTION, sample)
+    after = fused_average(before, RETENTION, sample, RESTING)
     state.density[cell] = after
     state.drift += after - before
     _count_bands(state, before, -1)
