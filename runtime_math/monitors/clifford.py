@@ -20,6 +20,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, member, named, operation, reading, real, uint64
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.decay import resting_point
 from runtime_math.numerics.fused import fused_multiply_add
 
 FEATURE_COUNT = 4
@@ -30,6 +31,7 @@ PSEUDOSCALAR = 15
 CALIBRATION_OBSERVATIONS = 64
 SMOOTHING = 0.02
 RETENTION = 1.0 - SMOOTHING
+RESTING = resting_point(RETENTION)
 BIVECTOR_SHARE = 0.20
 ODD_SHARE = 0.30
 PARITY_IMBALANCE = 0.45
@@ -37,6 +39,7 @@ ENERGY_FLOOR = 1e-12
 # Shares below the thresholds by this factor are below them whatever the order of summation.
 CLEAR_MARGIN = 1.0 - 1e-9
 LARGE_ENERGY = 1e300
+REST_CHECK_OBSERVATIONS = 256
 
 
 class CliffordState(IntEnum):
@@ -69,6 +72,8 @@ STATE = np.dtype(
         ("coefficients", np.float64, (COMPONENT_COUNT,)),
         ("previous", np.float64, (FEATURE_COUNT,)),
         ("has_previous", np.bool_),
+        ("step_alive", np.bool_),
+        ("overlap_alive", np.bool_),
         ("total_observations", np.int64),
         ("drift_count", np.int64),
         ("overlap_violation_count", np.int64),
@@ -99,6 +104,8 @@ def init(state):
     for feature in range(FEATURE_COUNT):
         state.previous[feature] = 0.0
     state.has_previous = False
+    state.step_alive = False
+    state.overlap_alive = False
     state.total_observations = 0
     state.drift_count = 0
     state.overlap_violation_count = 0
@@ -120,22 +127,56 @@ def _smooth(state, component, sample):
 
 
 @jitted
+def _rests(state, component):
+    return abs(state.coefficients[component]) <= RESTING
+
+
+@jitted
+def _put_to_rest(state):
+    """Find out whether the components without, and those of, overlap have decayed for good."""
+    state.step_alive = not (
+        _rests(state, 1)
+        and _rests(state, 2)
+        and _rests(state, 4)
+        and _rests(state, 5)
+        and _rests(state, 7)
+        and _rests(state, 9)
+    )
+    state.overlap_alive = not (
+        _rests(state, 3)
+        and _rests(state, 6)
+        and _rests(state, 8)
+        and _rests(state, 10)
+        and _rests(state, PSEUDOSCALAR)
+    )
+
+
+@jitted
 def _smooth_step(state, c0, c1, c2, c3):
-    """Smooth in the multivector of the step from the previous call to the features c0..c3."""
+    """Smooth in the multivector of the step from the previous call to the features c0..c3.
+
+    Traffic that does not move, or never overlaps, has samples of zero in half of the components or
+    more. These are left out while they rest.
+    """
     d0 = c0 - state.previous[0]
     d1 = c1 - state.previous[1]
     d2 = c2 - state.previous[2]
     d3 = c3 - state.previous[3]
-    _smooth(state, 1, d0)
-    _smooth(state, 2, d1)
-    _smooth(state, 3, d2)
-    _smooth(state, 4, d3)
-    _smooth(state, 5, d0 * c1 - d1 * c0)
-    _smooth(state, 6, d0 * c2 - d2 * c0)
-    _smooth(state, 7, d0 * c3 - d3 * c0)
-    _smooth(state, 8, d1 * c2 - d2 * c1)
-    _smooth(state, 9, d1 * c3 - d3 * c1)
-    _smooth(state, 10, d2 * c3 - d3 * c2)
+    state.step_alive |= (d0 != 0.0) | (d1 != 0.0) | (d3 != 0.0)
+    # An infinite d3 times a zero overlap is NaN.
+    state.overlap_alive |= (c2 != 0.0) | (d2 != 0.0) | (d3 - d3 != 0.0)
+    if state.step_alive:
+        _smooth(state, 1, d0)
+        _smooth(state, 2, d1)
+        _smooth(state, 4, d3)
+        _smooth(state, 5, d0 * c1 - d1 * c0)
+        _smooth(state, 7, d0 * c3 - d3 * c0)
+        _smooth(state, 9, d1 * c3 - d3 * c1)
+    if state.overlap_alive:
+        _smooth(state, 3, d2)
+        _smooth(state, 6, d0 * c2 - d2 * c0)
+        _smooth(state, 8, d1 * c2 - d2 * c1)
+        _smooth(state, 10, d2 * c3 - d3 * c2)
     # Last, so that little is alive across the call of exp. Steady traffic takes no steps, and
     # exp(-0) is exactly 1.
     magnitude, stability = 0.0, 1.0
@@ -144,7 +185,8 @@ def _smooth_step(state, c0, c1, c2, c3):
         magnitude = math.sqrt(squared)
         stability = math.exp(-magnitude)
     _smooth(state, 0, stability)
-    _smooth(state, PSEUDOSCALAR, -c2 * magnitude if c2 > 0.0 else 0.0)
+    if state.overlap_alive:
+        _smooth(state, PSEUDOSCALAR, -c2 * magnitude if c2 > 0.0 else 0.0)
 
 
 @jitted
@@ -166,12 +208,16 @@ def _energies(state):
 @jitted
 def _is_clearly_aligned(state):
     e = state.coefficients
-    odd = (e[1] * e[1] + e[2] * e[2]) + (e[3] * e[3] + e[4] * e[4])
-    grade2 = ((e[5] * e[5] + e[6] * e[6]) + (e[7] * e[7] + e[8] * e[8])) + (
-        e[9] * e[9] + e[10] * e[10]
-    )
-    rest = e[0] * e[0] + e[PSEUDOSCALAR] * e[PSEUDOSCALAR]
-    total = (odd + grade2) + rest
+    odd, grade2, even = 0.0, 0.0, e[0] * e[0]
+    # Squares of resting components are zero.
+    if state.step_alive:
+        odd = (e[1] * e[1] + e[2] * e[2]) + e[4] * e[4]
+        grade2 = (e[5] * e[5] + e[7] * e[7]) + e[9] * e[9]
+    if state.overlap_alive:
+        odd += e[3] * e[3]
+        grade2 += (e[6] * e[6] + e[8] * e[8]) + e[10] * e[10]
+        even += e[PSEUDOSCALAR] * e[PSEUDOSCALAR]
+    total = (odd + grade2) + even
     return (
         (odd < ODD_SHARE * CLEAR_MARGIN * total)
         & (grade2 < BIVECTOR_SHARE * CLEAR_MARGIN * total)
@@ -204,6 +250,8 @@ def observe(state, source_alignment, destination_alignment, overlap_fraction, le
     state.previous[1] = destination
     state.previous[2] = overlap_fraction
     state.previous[3] = length_regime
+    if state.total_observations % REST_CHECK_OBSERVATIONS == 0:
+        _put_to_rest(state)
     if state.total_observations < CALIBRATION_OBSERVATIONS:
         state.code = 0
     elif _is_clearly_aligned(state):

@@ -99,6 +99,38 @@ def test_features_in_the_unit_interval_never_give_misalignment_drift(cycle, leng
         assert state is not CliffordState.MISALIGNMENT_DRIFT
 
 
+@pytest.mark.parametrize(
+    ("quiet", "step_alive", "overlap_alive"),
+    [
+        ([(1, 2, 0.0, 0.3)], False, False),
+        ([(1, 2, 0.0, 0.3), (3, 2, 0.0, 0.4)], True, False),
+        ([(1, 2, 0.7, 0.3)], False, True),
+    ],
+)
+def test_components_come_to_rest_and_wake_up(quiet, step_alive, overlap_alive):
+    monitor = Clifford()
+    for call in range(50):
+        monitor.observe(call % 4, call % 3, 0.25 * (call % 4), 0.1 * (call % 7))
+    monitor.record["coefficients"][1:] *= 1e-300
+    for call in range(4_000):
+        monitor.observe(*quiet[call % len(quiet)])
+    assert (monitor.record["step_alive"], monitor.record["overlap_alive"]) == (
+        step_alive,
+        overlap_alive,
+    )
+    before = monitor.record["coefficients"].copy()
+    if not step_alive:
+        assert abs(before[[1, 2, 4, 5, 7, 9]]).max() == 24 * 2.0**-1074
+    monitor.observe(0, 3, 0.9, 0.8)
+    last, following = np.array(quiet[-1]) / [3, 3, 1, 1], np.array([0.0, 1.0, 0.9, 0.8])
+    np.testing.assert_allclose(
+        monitor.record["coefficients"],
+        0.98 * before + smoothed([last, following]),
+        rtol=1e-9,
+        atol=1e-15,
+    )
+
+
 @pytest.mark.parametrize("feature", [math.nan, math.inf, -math.inf])
 def test_a_feature_that_is_not_finite_reads_as_aligned_for_good(feature):
     monitor = Clifford()
