@@ -111,8 +111,9 @@ def test_components_come_to_rest_and_wake_up(quiet, step_alive, overlap_alive):
     monitor = Clifford()
     for call in range(50):
         monitor.observe(call % 4, call % 3, 0.25 * (call % 4), 0.1 * (call % 7))
-    monitor.record["coefficients"][1:] *= 1e-300
     for call in range(4_000):
+        if call == 2:  # a shortcut through most of the decay
+            monitor.record["coefficients"][1:] *= 1e-300
         monitor.observe(*quiet[call % len(quiet)])
     assert (monitor.record["step_alive"], monitor.record["overlap_alive"]) == (
         step_alive,
