@@ -44,7 +44,6 @@ from membrane.component import TableComponent
 from membrane.fingerprint import REFERENCE_KEY
 from membrane.guards import (
     CANARY_SIZE,
-    REFERENCE_HEADER,
     REPAIRED_HEADER,
     block_hash,
     canary_intact,
@@ -53,6 +52,16 @@ from membrane.guards import (
 )
 from membrane.lattice import SafetyState
 from membrane.memory import c_free
+from membrane.search import (
+    Place,
+    based,
+    contains,
+    locate,
+    lookup,
+    place,
+    remaining_from,
+    shard_of,
+)
 from runtime_math.monitors.base import operation
 from runtime_math.numerics.compilation import jitted
 from runtime_math.validation import flag, uint64
@@ -83,18 +92,6 @@ class FreeResult(IntEnum):
     INVALID_POINTER = 4
 
 
-class Place(IntEnum):
-    """Where in the memory of a block an address lies."""
-
-    NOWHERE = 0
-    BASE = 1
-    INTERIOR = 2
-    END = 3
-    CANARY = 4
-    HEADER = 5
-    GAP = 6
-
-
 @jitted
 def init(state, repaired, key0, key1, quarantine_max_bytes, quarantine_max_entries):
     """Start without blocks; the record must be zero."""
@@ -108,12 +105,6 @@ def init(state, repaired, key0, key1, quarantine_max_bytes, quarantine_max_entri
     state.graves_max = np.uint64(GRAVES_MAX)
     for number in range(SHARD_COUNT):
         state.shards[number].free_slots = NO_SLOT
-
-
-@jitted
-def shard_of(address):
-    """Return the number of the shard of an address."""
-    return np.int64((address >> PAGE_BITS) & np.uint64(SHARD_COUNT - 1))
 
 
 @jitted
@@ -318,7 +309,7 @@ def refusal(state, address):
 def free(state, address):
     """Free the block at a base address; returns a `FreeResult` code and fills the drained list."""
     state.drained_count = ZERO
-    identity = _based(state, address)
+    identity = based(state, address)
     if identity == NO_SLOT:
         return refusal(state, address)
     slot = slot_at(slot_address(state, identity))
@@ -342,7 +333,7 @@ def free(state, address):
 def free_epoch(state, address, epoch):
     """Free the block at a base address only if it still is the one that had this epoch."""
     state.drained_count = ZERO
-    identity = _based(state, address)
+    identity = based(state, address)
     if identity == NO_SLOT:
         return 2
     slot = slot_at(slot_address(state, identity))
@@ -350,121 +341,21 @@ def free_epoch(state, address, epoch):
 
 
 @jitted
-def _covering(state, address):
-    """Return the slot of the block whose memory holds an address, or `NO_SLOT`."""
-    identity = page_index.candidate(state.index, address)
-    if identity == page_index.NONE:
-        return NO_SLOT
-    slot = slot_at(slot_address(state, identity))
-    return identity if address - slot.raw_base < slot.total else NO_SLOT
-
-
-@jitted
-def _based_closely(state, address):
-    """Return the slot of the block with this base, if its header begins its memory."""
-    header = REPAIRED_HEADER if state.repaired else REFERENCE_HEADER
-    if address < header or address & ALIGN_MASK != ZERO:
-        return NO_SLOT
-    identity = table.find(state.index.anchors, address - header)
-    if identity == table.MISSING:
-        return NO_SLOT
-    slot = slot_at(slot_address(state, identity))
-    return identity if slot.user_base == address else NO_SLOT
-
-
-@jitted
-def _based(state, address):
-    """Return the slot of the block with this base, graves excluded, or `NO_SLOT`."""
-    identity = _based_closely(state, address)
-    if identity == NO_SLOT:
-        identity = _covering(state, address)
-        if identity == NO_SLOT:
-            return NO_SLOT
-    slot = slot_at(slot_address(state, identity))
-    return identity if slot.user_base == address and slot.state != GRAVE else NO_SLOT
-
-
-@jitted
-def lookup(state, address):
-    """Return the slot of the block whose user bytes hold an address, or `NO_SLOT`.
-
-    A base address counts even of an empty block. Under the reference rules an address in a page of
-    another shard than the base is not found.
-    """
-    identity = _based_closely(state, address)
-    if identity == NO_SLOT:
-        identity, place = _place(state, address)
-        if place != 1 and place != 2:
-            return NO_SLOT
-    slot = slot_at(slot_address(state, identity))
-    if slot.state == GRAVE:
-        return NO_SLOT
-    if not state.repaired and shard_of(address) != shard_of(slot.user_base):
-        return NO_SLOT
-    return identity
-
-
-@jitted
-def _place(state, address):
-    """Return the slot around an address (or `NO_SLOT`), and the `Place` code."""
-    identity = _covering(state, address)
-    if identity == NO_SLOT:
-        return NO_SLOT, 0
-    slot = slot_at(slot_address(state, identity))
-    if address < slot.user_base:
-        header = REPAIRED_HEADER if state.repaired else REFERENCE_HEADER
-        return identity, (5 if slot.user_base - address <= header else 6)
-    offset = address - slot.user_base
-    if offset < slot.user_size:
-        return identity, (1 if offset == ZERO else 2)
-    if offset == slot.user_size:
-        return identity, (1 if offset == ZERO else 3)
-    return identity, (4 if offset < slot.user_size + CANARY_SIZE else 6)
-
-
-@jitted
-def locate(state, address):
-    """Return the slot that an address belongs to, graves included, and the `Place` code.
-
-    The user bytes of a present block come before a grave's base, which comes before the guards of
-    a present block.
-    """
-    identity = _based_closely(state, address)
-    place = 1
-    if identity == NO_SLOT:
-        identity, place = _place(state, address)
-    if identity != NO_SLOT and place <= 2:
-        slot = slot_at(slot_address(state, identity))
-        if slot.state != GRAVE:
-            return identity, place
-    retired = table.find(state.retired, address) if state.retired.count else table.MISSING
-    if retired != table.MISSING:
-        return retired, 1
-    return identity, place
-
-
-@jitted
-def remaining_from(state, address):
-    """Return (known, bytes from an address to the end of its block)."""
-    identity = lookup(state, address)
-    if identity == NO_SLOT:
-        return False, ZERO
-    slot = slot_at(slot_address(state, identity))
-    rest = slot.user_base + slot.user_size - address
-    return rest > ZERO, rest
-
-
-@jitted
-def contains(state, address):
-    """Whether `lookup` finds an address."""
-    return lookup(state, address) != NO_SLOT
-
-
-@jitted
 def pin(state, raw):
     """Keep the memory of a block from being released, even after a free; False without memory."""
     pins = table.find(state.pins, raw)
     return table.store(state.pins, raw, ONE if pins == table.MISSING else pins + ONE)
+
+
+@jitted
+def pin_around(state, address):
+    """Pin the block around an address; returns its (raw base, total, align), zeros if none."""
+    identity, _ = place(state, address)
+    if identity != NO_SLOT:
+        slot = slot_at(slot_address(state, identity))
+        if slot.state >= QUARANTINED and pin(state, slot.raw_base):
+            return slot.raw_base, slot.total, slot.align
+    return ZERO, ZERO, ZERO
 
 
 @jitted

@@ -322,8 +322,7 @@ class ValidationPipeline:
         found = self._classify(address)
         if found.outcome not in (Outcome.FOREIGN, Outcome.RELEASED, Outcome.WILD):
             return found
-        if found.outcome == Outcome.RELEASED:
-            self._call(pipeline_entry.disown_entry, address, length)
+        self.disown(address, length)
         return ValidationOutcome(
             Outcome.FOREIGN, address, SafetyState.UNKNOWN, address, length, None
         )
@@ -339,6 +338,15 @@ class ValidationPipeline:
         if outcome not in _DESCRIBED:
             base = remaining = generation = None
         return ValidationOutcome(outcome, address, SafetyState(state), base, remaining, generation)
+
+    def disown(self, address, size):
+        """Forget blocks that were released from a range which somebody else is known to own."""
+        if self.repaired:
+            self._call(pipeline_entry.disown_entry, address, size)
+
+    def page_holds_blocks(self, address):
+        """Whether the page of an address holds registered memory."""
+        return bool(self._call(pipeline_entry.page_holds_blocks_entry, address))
 
     def locate(self, address):
         """Return the `Place` of an address and the block it belongs to; tells the kernel nothing.
@@ -386,6 +394,21 @@ class ValidationPipeline:
         policy._parameters = ()
         policy._bind(self.states["healing"])
         return policy
+
+    def note_healing(self, kind, counter=None):
+        """Count a repair that was made, in the policy and in the metrics.
+
+        Parameters
+        ----------
+        kind : Healing
+        counter : Counter, optional
+            Besides `Counter.HEALS`.
+        """
+        self.healing.note(kind)
+        counts = self.states[0]["metrics"]["counts"]
+        for index in (Counter.HEALS, counter):
+            if index is not None:
+                counts[index] += np.uint64(1)
 
     def statistics(self):
         """Return rules, mode, blocks and bytes in use and in quarantine, metrics and repairs."""

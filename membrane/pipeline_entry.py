@@ -3,7 +3,7 @@
 import numpy as np
 from numba import types
 
-from membrane import arena, bloom, ptr_validator, tls_cache
+from membrane import arena, bloom, page_oracle, ptr_validator, tls_cache
 from membrane.memory import record_at
 from runtime_math.entry import EntryPoint
 
@@ -54,6 +54,16 @@ def deregister_entry(state_address, base, size):
 @EntryPoint(_WORD, _WORD)
 def pin_entry(state_address, raw):
     return arena.pin(state_at(state_address).arena, raw)
+
+
+@EntryPoint(_WORD, _WORD)
+def pin_around_entry(state_address, address):
+    return arena.pin_around(state_at(state_address).arena, address)
+
+
+@EntryPoint(_WORD, _WORD)
+def page_holds_blocks_entry(state_address, address):
+    return page_oracle.query(state_at(state_address).pages, address)
 
 
 @EntryPoint(_WORD, _WORD, _WORD, _WORD)

@@ -1,0 +1,183 @@
+"""What a guarded call asks about each of its pointers before it runs.
+
+A `Region` is a pointer with what is known about the memory behind it. Checking never touches that
+memory; whoever goes on to use it holds a pin meanwhile, so that no other thread's free can give
+it back to the allocator in between.
+"""
+
+import contextlib
+import mmap
+from dataclasses import dataclass
+
+import numpy as np
+
+from membrane import pipeline_entry
+from membrane.arena import Place
+from membrane.buffers import buffer_range
+from membrane.errors import (
+    CorruptionError,
+    NullPointerError,
+    OutOfBoundsError,
+    UseAfterFreeError,
+    WildPointerError,
+)
+from membrane.handle import Handle
+from membrane.ptr_validator import Outcome
+
+PAGE = mmap.PAGESIZE
+SIZE_LIMIT = 2**63
+
+_FAULTS = {
+    Outcome.NULL: (NullPointerError, "is null"),
+    Outcome.TEMPORAL_VIOLATION: (UseAfterFreeError, "is in a block that was freed"),
+    Outcome.RELEASED: (UseAfterFreeError, "is in a block that was freed and released"),
+    Outcome.OUT_OF_BOUNDS: (OutOfBoundsError, "is beside the bytes of its block"),
+    Outcome.CORRUPTED: (CorruptionError, "is in a block whose guards were overwritten"),
+    Outcome.WILD: (WildPointerError, "is where the process has no memory"),
+}
+
+
+@dataclass(frozen=True)
+class Region:
+    """Memory behind a pointer.
+
+    Attributes
+    ----------
+    name : str
+        Of the argument, for messages.
+    address : int
+    rest : int or None
+        Bytes that may be used from the address on; None: not known (foreign memory).
+    writable : bool
+    fault : UnsafePointerError or None
+        Why the pointer must not be used at all.
+    outcome : Outcome
+    """
+
+    name: str
+    address: int
+    rest: int | None
+    writable: bool
+    fault: Exception | None
+    outcome: Outcome
+
+
+class AccessChecker:
+    """Classifies pointers for one pipeline.
+
+    Parameters
+    ----------
+    pipeline : ValidationPipeline
+    """
+
+    def __init__(self, pipeline):
+        self.pipeline = pipeline
+
+    def region(self, pointer, name):
+        """Classify a pointer: an address, None, a handle or an object with a buffer.
+
+        Parameters
+        ----------
+        pointer : int, None or buffer
+        name : str
+
+        Returns
+        -------
+        Region
+        """
+        if pointer is None:
+            pointer = 0
+        if isinstance(pointer, (int, np.integer)):
+            if not 0 <= int(pointer) < 2**64:
+                raise ValueError(f"{name} must be an address from 0 to 2^64 - 1, got {pointer}")
+            return self._classified(name, int(pointer), None, True)
+        if isinstance(pointer, Handle) and pointer.lease is not None:
+            return self._of_handle(pointer, name)
+        address, length = buffer_range(pointer)
+        with memoryview(pointer) as view:
+            writable = not view.readonly
+        return self._classified(name, address, length, writable)
+
+    def region_address(self, pointer):
+        """Return the address that a pointer stands for."""
+        if isinstance(pointer, (int, np.integer)):
+            return int(pointer)
+        if isinstance(pointer, Handle) and pointer.lease is not None:
+            return pointer.lease.address
+        return buffer_range(pointer)[0]
+
+    def _of_handle(self, handle, name):
+        lease = handle.lease
+        if not lease.freed:
+            return self._classified(name, lease.address, lease.size, True)
+        fault = UseAfterFreeError(f"{name} is a handle whose block {lease.address:#x} was freed")
+        return Region(name, lease.address, 0, False, fault, Outcome.TEMPORAL_VIOLATION)
+
+    def _classified(self, name, address, length, writable):
+        found = self.pipeline.validate(address)
+        outcome, rest = found.outcome, found.remaining
+        buffered = length is not None
+        if buffered and outcome in (Outcome.RELEASED, Outcome.WILD, Outcome.NULL):
+            # The object is alive, so the memory is its own (an empty one may have none at all).
+            self.pipeline.disown(address, length)
+            outcome = Outcome.FOREIGN
+        if outcome in (Outcome.FOREIGN, Outcome.BYPASSED):
+            rest = length
+        elif buffered and rest is not None:
+            rest = min(rest, length)
+        fault = None
+        if outcome in _FAULTS:
+            kind, text = _FAULTS[outcome]
+            if self.pipeline.repaired or outcome in (Outcome.NULL, Outcome.WILD):
+                fault = kind(f"{name} ({address:#x}) {text}")
+            else:
+                rest = None
+        elif outcome == Outcome.FOREIGN and not buffered and not self.pipeline.is_mapped(address):
+            # The reference's rules accept such an address, but using it would end the process.
+            fault = WildPointerError(f"{name} ({address:#x}) is where the process has no memory")
+        if outcome == Outcome.ONE_PAST_END:
+            rest = 0
+        return Region(name, address, rest, writable, fault, outcome)
+
+    def reachable(self, region, size):
+        """Return how many of `size` bytes may be used from a region on, 0 to `size`."""
+        if region.rest is not None:
+            return min(size, region.rest)
+        if not self.pipeline.repaired:
+            return size if self._mapped_span(region.address, size) == size else 0
+        return self._mapped_span(region.address, size)
+
+    def _mapped_span(self, address, size):
+        """Bytes of foreign memory from an address on: up to a hole, or to a block of ours."""
+        span = 0
+        while span < size:
+            here = address + span
+            if not self.pipeline.is_mapped(here):
+                return span
+            span += min(PAGE - here % PAGE, size - span)
+            if self.pipeline.repaired and self.pipeline.page_holds_blocks(here):
+                return self._span_to_block(address, here, span)
+        return span
+
+    def _span_to_block(self, address, page_part, span):
+        """Shorten a span that ends in a page with blocks to where the first of them begins."""
+        for offset in range(page_part - address, span):
+            place, block = self.pipeline.locate(address + offset)
+            if place != Place.NOWHERE and block.state != 2:
+                return offset
+        return span
+
+    @contextlib.contextmanager
+    def pinned(self, *regions):
+        """Keep the memory of the regions' blocks from being released."""
+        call = self.pipeline._call
+        held = []
+        try:
+            for region in regions:
+                memory = call(pipeline_entry.pin_around_entry, region.address)
+                if memory[1]:
+                    held.append(memory)
+            yield
+        finally:
+            for memory in held:
+                call(pipeline_entry.unpin_entry, *memory)
