@@ -243,9 +243,9 @@ def choose_action(heals, admissible, profile, risk_ppm, full_trigger, repair_tri
 def plan_probes(state, mode, risk_ppm, adverse_hint):
     """Choose the probes of the next observations, cache the plan, return its bonus."""
     fast_over = state.tropical_latency.published_ns[FAST_EXIT] > FAST_PATH_BUDGET_NS
-    mask = design.choose_plan(state.design, mode, risk_ppm, adverse_hint, fast_over)
+    plan = design.choose_plan(state.design, mode, risk_ppm, adverse_hint, fast_over)
     identifiability = design.identifiability_ppm(state.design)
-    state.probe_mask = mask
+    state.probe_mask = plan.mask
     state.design_identifiability_ppm = identifiability
     state.design_selected_count = state.design.selected_count
     return design_bonus_ppm(identifiability)
@@ -273,7 +273,7 @@ def decide_detail(
     adverse_hint = bloom_negative or (is_write and requested_bytes > LARGE_WRITE_BYTES)
     design_bonus = plan_probes(state, mode, pre_design, adverse_hint)
     risk_ppm = min(pre_design + design_bonus, PPM)
-    full_trigger, repair_trigger, _ = control.limits(state.control, mode)
+    full_trigger, repair_trigger, byte_limit = control.limits(state.control, mode)
     bandit_profile = bandit.select_profile(state.bandit, family, mode, risk_ppm, contention_hint)
     pareto_profile = pareto.recommend_profile(
         state.pareto, mode, family, risk_ppm, full_trigger, repair_trigger
@@ -288,7 +288,21 @@ def decide_detail(
         repair_trigger,
         (bandit_profile, pareto_profile, exhausted),
     )
-    admissible = barrier.admissible(state.barrier)
+    admissible = barrier.admissible(
+        state.barrier,
+        family,
+        addr_hint,
+        requested_bytes,
+        is_write,
+        contention_hint,
+        bloom_negative,
+        mode,
+        profile,
+        risk_ppm,
+        full_trigger,
+        repair_trigger,
+        byte_limit,
+    )
     heals = mode == HARDENED
     action, healing = choose_action(
         heals, admissible, profile, risk_ppm, full_trigger, repair_trigger

@@ -240,9 +240,7 @@ def feed_family_probes(state, mask, family, profile, cost_ns, adverse):
         state.cvar_codes[family] = code
         anomalies |= _anomaly(code, 2, 3, CVAR_BIT)
     if mask & LARGE_DEVIATIONS_BIT:
-        code = 0
-        if family < large_deviations.FAMILY_COUNT:
-            code = large_deviations.observe(state.large_deviations, family, adverse)
+        code = large_deviations.observe(state.large_deviations, family, adverse)
         state.large_deviations_codes[family] = code
         anomalies |= _anomaly(code, 2, 3, LARGE_DEVIATIONS_BIT)
     state.codes[ANYTIME] = state.anytime_codes[family]
@@ -393,7 +391,7 @@ def feed_allocation_monitors(state, profile, cost_ns, adverse, risk_ppm):
     publish(
         state,
         POMDP,
-        pomdp_repair.observe_and_update(state.pomdp_repair, risk_ppm, action, adverse),
+        pomdp_repair.observe(state.pomdp_repair, risk_ppm, action, adverse),
     )
     publish(
         state,

@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 
 from runtime_math import monitors
 from runtime_math.monitors import MONITOR_NAMES, eprocess, operator_norm, risk
+from runtime_math.numerics.compilation import interpreted
 from runtime_math.signals import SIGNAL_COUNT
 from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
 
@@ -55,6 +56,20 @@ _INIT_ARGUMENTS = {
 }
 
 
+class _Fields:
+    """Attribute access to a record's fields, as jitted code has it, whatever their names."""
+
+    def __init__(self, record):
+        object.__setattr__(self, "_record", record)
+
+    def __getattr__(self, name):
+        value = self._record[name]
+        return _Fields(value) if value.dtype.names else value
+
+    def __setattr__(self, name, value):
+        self._record[name] = value
+
+
 def new_state(mode, count=1):
     """States of new kernels.
 
@@ -82,10 +97,9 @@ def new_state(mode, count=1):
     newborn["probe_mask"] = (1 << PROBE_COUNT) - 1
     newborn["design_selected_count"] = PROBE_COUNT
     for name in MONITOR_NAMES:
-        # Run as plain Python: a birth is rare, and compiling 46 initialisers costs seconds.
-        record = newborn[name].view(np.recarray)[0]
-        initialise = _INITIALISERS.get(name, getattr(monitors, name).init)
-        initialise.py_func(record, *_INIT_ARGUMENTS.get(name, ()))
+        # A birth is rare, and compiling 46 initialisers costs seconds.
+        initialise = interpreted(_INITIALISERS.get(name, getattr(monitors, name).init))
+        initialise(_Fields(newborn[name][0]), *_INIT_ARGUMENTS.get(name, ()))
     return np.repeat(newborn, count)
 
 

@@ -8,11 +8,12 @@ checkout never recompiles. It also survives what a cache should survive: an inst
 written to, a truncated cache file, a full disk.
 """
 
+import dis
 import functools
 import hashlib
 import sys
 import warnings
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from numba import njit
 from numba.core.caching import FunctionCache
@@ -52,6 +53,29 @@ def jitted(function=None, /, **options):
     dispatcher = njit(**{**_OPTIONS, **options})(function)
     dispatcher._cache = DependencyCache(function)
     return dispatcher
+
+
+def interpreted(dispatcher):
+    """Plain-Python twin of a jitted function: what it calls is interpreted, too.
+
+    For code that runs once, where compiling would cost a thousand times the run.
+
+    Parameters
+    ----------
+    dispatcher : numba dispatcher
+
+    Returns
+    -------
+    types.FunctionType
+    """
+    function = dispatcher.py_func
+    namespace = dict(function.__globals__)
+    twin = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
+    for instruction in dis.get_instructions(function):
+        name = instruction.argval
+        if instruction.opname == "LOAD_GLOBAL" and isinstance(namespace.get(name), CPUDispatcher):
+            namespace[name] = interpreted(namespace[name])
+    return twin
 
 
 @functools.cache
