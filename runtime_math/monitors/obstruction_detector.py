@@ -91,7 +91,7 @@ class ObstructionSummary(NamedTuple):
 def init(state):
     """Start without observations."""
     for signal in range(SIGNAL_COUNT):
-        state.tracker.mean[signal] = 0.0
+        state.tracker.running_mean[signal] = 0.0
         state.tracker.deviation[signal] = 0.0
         state.tracker.squares[signal] = 0.0
         state.tracker.projections[signal] = 0.0

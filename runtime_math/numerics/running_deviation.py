@@ -13,7 +13,7 @@ SMOOTHING_WEIGHT = 0.05
 
 TRACKER = np.dtype(
     [
-        ("mean", np.float64, (SIGNAL_COUNT,)),
+        ("running_mean", np.float64, (SIGNAL_COUNT,)),
         ("deviation", np.float64, (SIGNAL_COUNT,)),
         ("squares", np.float64, (SIGNAL_COUNT,)),
         ("projections", np.float64, (SIGNAL_COUNT,)),
@@ -46,9 +46,9 @@ def track(tracker, severity):
     # a fixed order and wait for nothing but one another.
     for signal in range(SIGNAL_COUNT):
         value = float(severity[signal])
-        mean = tracker.mean[signal]
+        mean = tracker.running_mean[signal]
         mean = mean + weight * (value - mean)
-        tracker.mean[signal] = mean
+        tracker.running_mean[signal] = mean
         deviation = value - mean
         tracker.squares[signal] = deviation * deviation
         tracker.projections[signal] = deviation * tracker.deviation[signal]

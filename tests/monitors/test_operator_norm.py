@@ -96,7 +96,7 @@ def test_quiet_input_freezes_the_estimate_and_a_frozen_alarm_goes_on_counting():
     assert monitor.state is OperatorNormState.UNSTABLE
     quiet = [1] * SIGNAL_COUNT
     # One step away from the threshold of the norms, so that the alarm does not fade first.
-    monitor.record["tracker"]["mean"] = 1.0
+    monitor.record["tracker"]["running_mean"] = 1.0
     monitor.observe(quiet)
     before = monitor.summary()
     for _ in range(50):

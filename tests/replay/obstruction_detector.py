@@ -15,7 +15,7 @@ class Replay:
         assert state == summary.state == monitor.state
         return {
             **summary._asdict(),
-            "mean": lambda: monitor.record["tracker"]["mean"].tolist(),
+            "mean": lambda: monitor.record["tracker"]["running_mean"].tolist(),
             "cov": lambda: monitor.record["covariance"].tolist(),
             "last_pair_obstruction": lambda: [
                 monitor.pair_obstruction(pair) for pair in range(PAIR_COUNT)

@@ -15,6 +15,6 @@ class Replay:
         assert state == summary.state == monitor.state
         return {
             **summary._asdict(),
-            "mean": lambda: monitor.record["tracker"]["mean"].tolist(),
+            "mean": lambda: monitor.record["tracker"]["running_mean"].tolist(),
             "prev_deviation": lambda: monitor.record["tracker"]["deviation"].tolist(),
         }
