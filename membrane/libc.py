@@ -202,10 +202,10 @@ class GuardedLibrary:
         target, origin = self._regions((destination, "destination"), (source, "source"))
         with self.checker.pinned(target, origin):
             count = self._bounded(session, size, target, origin, writes=(target,))
-            if count and not may_overlap and abs(target.address - origin.address) < count:
-                if self.pipeline.repaired:
-                    error = OverlapError("source and destination overlap")
-                    session.fail(error, Healing.UPGRADE_TO_SAFE_VARIANT, count, count)
+            overlap = abs(target.address - origin.address) < count
+            if overlap and not may_overlap and self.pipeline.repaired:
+                error = OverlapError("source and destination overlap")
+                session.fail(error, Healing.UPGRADE_TO_SAFE_VARIANT, count, count)
             if count:
                 ctypes.memmove(target.address, origin.address, count)
         return session.result(count)
