@@ -77,7 +77,7 @@ def replay_event(state, event, result):
             event.aligned,
             event.recent_page,
             int(event.ordering),
-            int(event.exit_stage),
+            event.exit_stage,
         )
 
 

@@ -25,7 +25,7 @@ _FAMILY = validation.member(ApiFamily)
 _PROFILE = validation.member(ValidationProfile)
 _STAGE = validation.member(CheckStage)
 _WORD = validation.integer(0, 2**64 - 1)
-_POSITION = validation.integer(0, STAGE_COUNT - 1)
+_POSITION = validation.integer(0, 2**63 - 1)
 _LARGEST_WORD = 2**64 - 1
 _LARGEST_CACHE = 65_536
 
@@ -185,8 +185,8 @@ class RuntimeMathKernel:
         ordering_used : sequence of 7 CheckStage or int
             The stages in the order in which they were tried.
         exit_stage : int or None
-            Position 0 to 6 in that ordering at which the validation ended; None when it ran
-            through.
+            Position in that ordering at which the validation ended; None, or a position
+            beyond the seventh, when it ran through.
         """
         context = self._stage_context(family, aligned, recent_page)
         stages = [_STAGE("ordering_used", stage) for stage in ordering_used]

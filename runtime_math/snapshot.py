@@ -193,7 +193,7 @@ def fill_decision_fields(state, mode, out):
 @jitted
 def fill_vector_fields(state, mode, out):
     """Figures of the probes of the 4-vector and of those with one code per family."""
-    spectrum = spectral_monitor.summary(state.spectral_monitor)
+    spectrum = spectral_monitor.signature(state.spectral_monitor)
     out.spectral_edge_ratio = spectrum.edge_ratio
     out.spectral_phase_transition = spectrum.phase != 0
     signature = rough_path.summary(state.rough_path)
@@ -201,15 +201,14 @@ def fill_vector_fields(state, mode, out):
     out.signature_anomaly_count = signature.anomaly_count
     topology = persistence.summary(state.persistence)
     out.persistence_entropy = topology.persistence_entropy
-    out.topo_anomaly_count = topology.anomaly_count
+    out.topo_anomaly_count = persistence.anomaly_count(state.persistence)
     out.anytime_max_e_value = eprocess.max_e_value(state.eprocess)
     out.anytime_alarmed_families = eprocess.alarmed_family_count(state.eprocess)
     tails = cvar.summary(state.cvar, mode)
     out.cvar_max_robust_ns = tails.max_family_robust_cvar_ns
     out.cvar_alarmed_families = tails.alarmed_family_count
-    rates = large_deviations.summary(state.large_deviations)
-    out.ld_elevated_families = rates.elevated_family_count
-    out.ld_max_anomaly_count = rates.max_anomaly_count
+    out.ld_elevated_families = large_deviations.elevated_family_count(state.large_deviations)
+    out.ld_max_anomaly_count = large_deviations.max_anomaly_count(state.large_deviations)
 
 
 @jitted
