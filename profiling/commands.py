@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -240,6 +241,10 @@ def _report(options, console, _):
     return ExitStatus.DONE
 
 
+def _interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
 def main(arguments=None):
     """Run the command line; returns the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -248,6 +253,9 @@ def main(arguments=None):
         split = arguments.index("--")
         arguments, command = arguments[:split], arguments[split + 1 :]
     options = _parser().parse_args(arguments)
+    # SIGTERM ends a recording as Ctrl-C does; a shell's background job ignores Ctrl-C otherwise.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         return int(options.run(options, Console(), command))
     except ProfilingError as error:

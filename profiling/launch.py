@@ -15,13 +15,14 @@ _ATTACH_TIMEOUT_SECONDS = 45.0
 _END_TIMEOUT_SECONDS = 10.0
 
 
-def lines_cache():
-    """Return the folder of the compile cache for code with line tables.
+def own_cache(with_lines):
+    """Return the folder of a compile cache that recordings share with nobody.
 
-    Numba's cache does not know about line tables, so code with and without must not share one.
+    Numba's cache does not know about line tables and unwinding tables, so code with and without
+    them must not meet in one folder.
     """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "numba-with-lines"
+    return Path(base) / ("numba-with-lines" if with_lines else "numba-with-unwinding")
 
 
 class Program:
@@ -36,7 +37,8 @@ class Program:
     with_lines : bool
         Have Numba add line tables to the code it generates.
     gate_later : bool
-        The program itself says when there is something to sample.
+        The program itself says when there is something to sample; it is a benchmark of ours,
+        and its compiled code is cached apart, with unwinding tables.
     unwindable : bool
         Make jitted code known to samplers that unwind the stack.
     """
@@ -52,7 +54,8 @@ class Program:
         environment["JITTED_CODE_RECORDER"] = str(os.getpid())
         if with_lines:
             environment["JITTED_CODE_LINES"] = "1"
-            environment.setdefault("NUMBA_CACHE_DIR", str(lines_cache()))
+        if with_lines or gate_later:
+            environment.setdefault("NUMBA_CACHE_DIR", str(own_cache(with_lines)))
         if unwindable:
             environment["JITTED_CODE_UNWIND"] = "1"
         if gate_later:

@@ -4,16 +4,23 @@ Distributions strip their libraries; the symbols of, for example, libm's interna
 a separate file (Debian: libc6-dbg) that belongs to the library's build id.
 """
 
-import bisect
 import functools
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 _DEBUG_ROOT = Path("/usr/lib/debug/.build-id")
-_CODE_TYPES = ("STT_FUNC", "STT_GNU_IFUNC", "STT_LOOS")
+_SYMBOL = np.dtype(
+    [
+        ("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"),
+        ("size", "<u8"),
+    ]
+)  # fmt: skip
+_FUNCTION, _INDIRECT_FUNCTION = 2, 10
 
 
 def _build_id(elf):
@@ -24,12 +31,36 @@ def _build_id(elf):
     return ""
 
 
+class _Functions(NamedTuple):
+    """Functions of one symbol table, sorted by address; names are read when asked for."""
+
+    table: np.ndarray
+    names: bytes
+
+    def at(self, address):
+        """Return the name of the function at an address, "" if there is none."""
+        index = int(np.searchsorted(self.table["value"], address, side="right")) - 1
+        if index < 0:
+            return ""
+        found = self.table[index]
+        if address >= int(found["value"]) + max(int(found["size"]), 1):
+            return ""
+        start = int(found["name"])
+        name = self.names[start : self.names.index(b"\0", start)].decode("utf-8", "replace")
+        return name.partition("@")[0]
+
+
 def _functions(elf):
+    """Yield the function tables of a file; they may hold a million entries."""
     for name in (".symtab", ".dynsym"):
         section = elf.get_section_by_name(name)
-        for symbol in section.iter_symbols() if isinstance(section, SymbolTableSection) else ():
-            if symbol["st_info"]["type"] in _CODE_TYPES and symbol["st_shndx"] != "SHN_UNDEF":
-                yield symbol["st_value"], symbol["st_size"], symbol.name.partition("@")[0]
+        if not isinstance(section, SymbolTableSection) or section["sh_entsize"] != _SYMBOL.itemsize:
+            continue
+        table = np.frombuffer(section.data(), _SYMBOL)
+        kind = table["info"] & 15
+        wanted = ((kind == _FUNCTION) | (kind == _INDIRECT_FUNCTION)) & (table["section"] != 0)
+        table = np.sort(table[wanted], order="value", kind="stable")
+        yield _Functions(table, section.stringtable.data())
 
 
 class Library:
@@ -42,7 +73,7 @@ class Library:
     """
 
     def __init__(self, path):
-        self._segments, self._functions = [], []
+        self._segments, self._tables = [], []
         try:
             with open(path, "rb") as stream:
                 elf = ELFFile(stream)
@@ -50,30 +81,23 @@ class Library:
                     (segment["p_offset"], segment["p_filesz"], segment["p_vaddr"])
                     for segment in elf.iter_segments("PT_LOAD")
                 ]
-                found = set(_functions(elf))
+                self._tables.extend(_functions(elf))
                 identity = _build_id(elf)
             detached = _DEBUG_ROOT / identity[:2] / f"{identity[2:]}.debug"
             if identity and detached.is_file():
                 with open(detached, "rb") as stream:
-                    found.update(_functions(ELFFile(stream)))
+                    self._tables.extend(_functions(ELFFile(stream)))
         except (OSError, ELFError):
             return
-        self._functions = sorted(found)
-        self._starts = [start for start, _, _ in self._functions]
 
+    @functools.cache  # noqa: B019 - libraries live as long as the process
     def function_at(self, offset):
         """Return the name of the function at an offset in the file, "" if unknown."""
         for start, size, virtual in self._segments:
             if start <= offset < start + size:
-                return self._at_virtual(virtual + offset - start)
+                address = virtual + offset - start
+                return next(filter(None, (table.at(address) for table in self._tables)), "")
         return ""
-
-    def _at_virtual(self, address):
-        index = bisect.bisect_right(self._starts, address) - 1 if self._functions else -1
-        if index < 0:
-            return ""
-        start, size, name = self._functions[index]
-        return name if address < start + max(size, 1) else ""
 
 
 @functools.cache

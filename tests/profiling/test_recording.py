@@ -1,0 +1,144 @@
+"""What becomes of programs that fail, fork, run threads, or never call jitted code."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from profiling import recording
+from profiling.faults import ExitStatus, ProfilingError
+from tests.profiling.recording_command import PROGRAMS, ROOT, needs_py_spy, profiling
+
+FAULTS = PROGRAMS / "faults.py"
+FILES = {
+    "flamegraph.svg", "profile.speedscope.json", "stacks.folded", "symbols.json", "top.json",
+    "top.txt", "meta.json",
+}  # fmt: skip
+
+
+def record(out, *command):
+    return profiling("record", "--rate", 99, "--out", out, "--", *command)
+
+
+def jitted_samples(folded, predicate=lambda frames: True):
+    return sum(
+        count
+        for (_, frames), count in folded.items()
+        if frames[-1].name == "spin" and predicate(frames)
+    )
+
+
+@needs_py_spy
+def test_failing_program_keeps_its_samples(tmp_path):
+    finished = record(tmp_path / "r", "python", FAULTS, "fails")
+    assert finished.returncode == ExitStatus.PROGRAM_FAILED
+    assert "status 3" in finished.stdout
+    recorded = recording.load(tmp_path / "r")
+    assert recorded.meta["exit_status"] == 3
+    assert {path.name for path in (tmp_path / "r").iterdir()} == FILES
+    assert jitted_samples(recorded.folded) > 10
+    for name in ("profile.speedscope.json", "symbols.json", "top.json"):
+        json.loads((tmp_path / "r" / name).read_text())
+
+
+@needs_py_spy
+def test_forked_worker_is_resolved_with_its_parents_code(tmp_path):
+    finished = record(tmp_path / "r", "python", FAULTS, "forks")
+    assert finished.returncode == 0, finished.stderr
+    recorded = recording.load(tmp_path / "r")
+    parent, child = recorded.meta["processes"]
+    for process in (parent, child):
+        name = f"process {process}"
+        assert jitted_samples(recorded.folded, lambda frames, n=name: frames[0].name == n)
+    assert recorded.meta["jitted"]["named_share"] >= 0.99
+
+
+@needs_py_spy
+def test_threads_are_all_sampled(tmp_path):
+    finished = record(tmp_path / "r", "python", FAULTS, "threads")
+    assert finished.returncode == 0, finished.stderr
+    recorded = recording.load(tmp_path / "r")
+    assert recorded.meta["threads"] == 3
+    assert jitted_samples(recorded.folded) > 50
+
+
+@needs_py_spy
+def test_interrupt_keeps_what_was_sampled(tmp_path):
+    command = [sys.executable, "-m", "profiling", "record", "--out", tmp_path / "r", "--"]
+    recorder = subprocess.Popen(
+        [*map(str, command), "python", str(FAULTS), "waits"], cwd=ROOT,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert recorder.stdout.readline() == "running\n"
+    recorder.send_signal(signal.SIGINT)
+    output, _ = recorder.communicate(timeout=60)
+    assert recorder.returncode == ExitStatus.INTERRUPTED
+    assert "interrupted" in output
+    assert recording.load(tmp_path / "r").meta["outcome"] == "interrupted"
+
+
+@needs_py_spy
+def test_program_without_jitted_code(tmp_path):
+    script = tmp_path / "plain.py"
+    script.write_text("import time\nend = time.time() + 1\nwhile time.time() < end: pass\n")
+    finished = record(tmp_path / "r", "python", script)
+    assert finished.returncode == ExitStatus.NO_JITTED_CODE
+    assert "no sample lies in jitted code" in finished.stdout
+    assert recording.load(tmp_path / "r").meta["jitted"]["samples"] == 0
+
+
+@needs_py_spy
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [
+        (["python", "-I", "-c", "pass"], ExitStatus.NO_SAMPLES, "PYTHONPATH"),
+        (["false"], ExitStatus.PROGRAM_FAILED, "status 1"),
+        (["no-such-program"], ExitStatus.USAGE, "cannot run no-such-program"),
+    ],
+)
+def test_nothing_to_record_leaves_no_folder(tmp_path, command, status, message):
+    finished = record(tmp_path / "r", *command)
+    assert finished.returncode == status
+    assert message in finished.stderr
+    assert len(finished.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_folder_appears_only_when_complete(tmp_path):
+    with pytest.raises(KeyboardInterrupt), recording.new_folder(tmp_path / "r") as partial:
+        (partial / "meta.json").write_text("{}")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_folder_of_something_else_is_never_replaced(tmp_path):
+    precious = tmp_path / "r" / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("kept")
+    with (
+        pytest.raises(ProfilingError, match="is no recording"),
+        recording.new_folder(tmp_path / "r"),
+    ):
+        pass
+    assert precious.read_text() == "kept"
+
+
+def test_damaged_recording_is_named(tmp_path):
+    (tmp_path / "meta.json").write_text("{}")
+    with pytest.raises(ProfilingError, match="no recording"):
+        recording.load(tmp_path)
+    (tmp_path / "stacks.folded").write_text("[run];f (a.py:1)_[j] many\n")
+    with pytest.raises(ProfilingError, match="not a line of folded stacks"):
+        recording.load(tmp_path)
+    (tmp_path / "stacks.folded").write_text("[run];f (a.py:1)_[j] 3\n")
+    (tmp_path / "meta.json").write_text("{")
+    with pytest.raises(ProfilingError, match=r"meta\.json is damaged"):
+        recording.load(tmp_path)
+
+
+def test_one_recording_is_asked_for():
+    finished = profiling("record")
+    assert finished.returncode == ExitStatus.USAGE
+    assert "an id, --all, or --" in finished.stderr
