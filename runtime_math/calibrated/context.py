@@ -20,6 +20,8 @@ from runtime_math.calibrated.policy_state import (
     BYTES_BINS,
     CONTENTION_BINS,
     GLOBAL,
+    RARE,
+    SINGLE,
 )
 from runtime_math.calibrated.streams import WEIGHTS, Stream
 from runtime_math.numerics.bits import float64_bits
@@ -52,6 +54,7 @@ BLOOM_BIT = np.uint64(1 << 32)
 NOVEL_BIT = np.uint64(1 << 33)
 HUGE_BIT = np.uint64(1 << 34)
 ORDER_BIT = np.uint64(1 << 35)
+CONTENTION_SHIFT = np.uint64(36)
 WORD_MASK = np.uint64(0xFFFF)
 BYTE_MASK = np.uint64(0xFF)
 ZERO = np.uint64(0)
@@ -95,8 +98,8 @@ def learn_context(state, family, payload):
     """Learn what left the quarantine of contexts."""
     rate_weight, load_weight, level_weight = learning_weights(state, family)
     octaves = math.log2(np.float64(payload & WORD_MASK) + 1.0)
-    over_level = octaves - state.contention_level.level
-    tail_histogram.learn(state.contention, contention_bin(over_level), load_weight)
+    index = np.int64((payload >> CONTENTION_SHIFT) & BYTE_MASK)
+    tail_histogram.learn(state.contention, index, load_weight)
     level.learn(state.contention_level, octaves, level_weight)
     size = np.int64((payload >> BYTES_SHIFT) & BYTE_MASK)
     tail_histogram.learn(state.bytes[family], size, load_weight)
@@ -104,15 +107,17 @@ def learn_context(state, family, payload):
         row = np.int64((payload >> FAMILY_SHIFT) & BYTE_MASK)
         transition_order.learn(state.family_order, row, family, load_weight)
     if rate_weight > 0.0:
-        learn_rate(state.bloom, (payload & BLOOM_BIT) != ZERO, rate_weight, 0)
-        learn_rate(state.novel, (payload & NOVEL_BIT) != ZERO, rate_weight, 0)
-        learn_rate(state.huge, (payload & HUGE_BIT) != ZERO, rate_weight, 1)
+        learn_rate(state.bloom, (payload & BLOOM_BIT) != ZERO, rate_weight, SINGLE)
+        learn_rate(state.novel, (payload & NOVEL_BIT) != ZERO, rate_weight, SINGLE)
+        learn_rate(state.huge, (payload & HUGE_BIT) != ZERO, rate_weight, RARE)
 
 
 @jitted
-def quarantine_context(state, family, contention_hint, size, new, huge, bloom_negative):
+def quarantine_context(state, family, contention_hint, over_level, size, new, huge, bloom_negative):
     """Put a context into the queue and learn the one that leaves it."""
     payload = np.uint64(contention_hint) | (np.uint64(size) << BYTES_SHIFT)
+    # The bin that is tested is the one that is learnt, but for the tolerance.
+    payload |= np.uint64(contention_bin(over_level)) << CONTENTION_SHIFT
     if state.previous_family >= 0:
         payload |= (np.uint64(state.previous_family) << FAMILY_SHIFT) | ORDER_BIT
     if bloom_negative:
@@ -129,11 +134,11 @@ def quarantine_context(state, family, contention_hint, size, new, huge, bloom_ne
 @jitted
 def step_context(state, family, p_contention, p_bytes, new, huge, bloom_negative):
     """Feed a context to the detectors."""
-    value = rate_detector.step(state.bloom.evidence, state.bloom.ratios, bloom_negative)
+    value = rate_detector.step(state.bloom.evidence, state.bloom.ratios, bloom_negative, SINGLE)
     state.evidence[BLOOM] = WEIGHTS[BLOOM] * value
-    value = rate_detector.step(state.novel.evidence, state.novel.ratios, new)
+    value = rate_detector.step(state.novel.evidence, state.novel.ratios, new, SINGLE)
     state.evidence[NOVEL_PAGE] = WEIGHTS[NOVEL_PAGE] * value
-    value = rate_detector.step(state.huge.evidence, state.huge.ratios, huge)
+    value = rate_detector.step(state.huge.evidence, state.huge.ratios, huge, RARE)
     state.evidence[HUGE_REQUEST] = WEIGHTS[HUGE_REQUEST] * value
     trials = tail_histogram.count(state.contention)
     p = tail_histogram.cautious(p_contention, trials)
@@ -154,10 +159,9 @@ def absorb_context(
 ):
     """Take in the context of a call; returns the p-value of its size."""
     octaves = math.log2(np.float64(contention_hint) + 1.0)
-    over_level = octaves - state.contention_level.level - CONTENTION_TOLERANCE_OCTAVES
-    p_contention = tail_histogram.p_value(
-        state.contention, contention_bin(over_level), lottery.draw(state.lottery)
-    )
+    over_level = octaves - state.contention_level.level
+    tested = contention_bin(over_level - CONTENTION_TOLERANCE_OCTAVES)
+    p_contention = tail_histogram.p_value(state.contention, tested, lottery.draw(state.lottery))
     size = bytes_bin(requested_bytes)
     p_bytes = tail_histogram.p_value(state.bytes[family], size, lottery.draw(state.lottery))
     new = page_novelty.observe(state.pages, addr_hint)
@@ -165,6 +169,6 @@ def absorb_context(
     # A family in an alarm of its own is kept out of the streams that all share.
     if not state.alarms[family].active or state.alarms[GLOBAL].active:
         step_context(state, family, p_contention, p_bytes, new, huge, bloom_negative)
-    quarantine_context(state, family, contention_hint, size, new, huge, bloom_negative)
+    quarantine_context(state, family, contention_hint, over_level, size, new, huge, bloom_negative)
     state.previous_family = family
     return p_bytes

@@ -33,7 +33,7 @@ LOWEST_BOUND = 1e-3
 SMALLEST_STRENGTH = 50.0
 LARGEST_STRENGTH = 1e6
 # Added to the heterogeneity statistic, whose mean is FAMILY_COUNT - 1 when all families agree.
-HETEROGENEITY_MARGIN = 2.0
+HETEROGENEITY_MARGIN = 0.0
 
 STATE = np.dtype(
     [

@@ -16,7 +16,13 @@ from runtime_math.calibrated import (
     transition_order,
 )
 from runtime_math.calibrated.context import learn_rate, learning_weights
-from runtime_math.calibrated.policy_state import GLOBAL, set_family_ratios
+from runtime_math.calibrated.policy_state import (
+    FAULT_KIND,
+    GLOBAL,
+    POOLED,
+    SINGLE,
+    set_family_ratios,
+)
 from runtime_math.calibrated.streams import WEIGHTS, Stream
 from runtime_math.numerics.compilation import jitted
 
@@ -115,19 +121,19 @@ def learn_outcome(state, family, payload):
     if gap > 0:
         transition_order.learn(state.adverse_gap, 0, gap - 1, rate_weight)
     for _ in range(np.int64((payload >> CONSISTENT_SHIFT) & OVERLAP_MASK)):
-        learn_rate(state.fault, False, rate_weight, 2)
+        learn_rate(state.fault, False, rate_weight, FAULT_KIND)
     for _ in range(np.int64((payload >> INCONSISTENT_SHIFT) & OVERLAP_MASK)):
-        learn_rate(state.fault, True, rate_weight, 2)
+        learn_rate(state.fault, True, rate_weight, FAULT_KIND)
 
 
 @jitted
 def step_adverse(state, family, adverse, shared):
     """Feed the adverse flag to the family's detector, and to the pooled one when it is shared."""
     ratios = state.family_ratios[family]
-    value = rate_detector.step(state.family_adverse[family], ratios, adverse)
+    value = rate_detector.step(state.family_adverse[family], ratios, adverse, SINGLE)
     state.family_evidence[family, 0] = WEIGHTS[FAMILY_ADVERSE] * value
     if shared:
-        value = rate_detector.step(state.adverse, ratios, adverse)
+        value = rate_detector.step(state.adverse, ratios, adverse, POOLED)
         state.evidence[ADVERSE] = WEIGHTS[ADVERSE] * value
 
 
@@ -216,7 +222,7 @@ def absorb_outcome(state, family, profile, cost_ns, adverse):
 @jitted
 def absorb_overlap(state, consistent):
     """Take in the result of an overlap check."""
-    value = rate_detector.step(state.fault.evidence, state.fault.ratios, not consistent)
+    value = rate_detector.step(state.fault.evidence, state.fault.ratios, not consistent, FAULT_KIND)
     state.evidence[FAULT] = WEIGHTS[FAULT] * value
     if consistent:
         state.pending_consistent = min(state.pending_consistent + 1, PENDING_LIMIT)

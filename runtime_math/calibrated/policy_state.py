@@ -32,7 +32,7 @@ WARM_CALLS = 2048
 FIRST_ALARM_CALL = 512
 
 GLOBAL_HOLD = 128
-FAMILY_HOLD = 64
+FAMILY_HOLD = 56
 GLOBAL = FAMILY_COUNT
 SLOT_COUNT = FAMILY_COUNT + 1
 
@@ -54,9 +54,14 @@ BYTES_BINS = 128
 BYTES_HISTOGRAM = tail_histogram.histogram_state(BYTES_BINS)
 CONTENTION_HISTOGRAM = tail_histogram.histogram_state(CONTENTION_BINS)
 
+SINGLE = int(rate_detector.Kind.SINGLE)
+RARE = int(rate_detector.Kind.RARE)
+FAULT_KIND = int(rate_detector.Kind.FAULT)
+POOLED = int(rate_detector.Kind.POOLED)
+
 # Margins, in standard errors, between a learnt mean and the null it gives.
 RATE_MARGIN = 2.0
-FAMILY_MARGIN = 2.0
+FAMILY_MARGIN = 1.5
 TAIL_MARGIN = 2.0
 
 RATE_STREAM = np.dtype(
@@ -143,7 +148,7 @@ def init_rate_stream(stream, prior_rate, prior_trials, kind):
 def set_family_ratios(state):
     """Judge every family by its present bound."""
     for family in range(FAMILY_COUNT):
-        rate_detector.set_ratios(state.family_ratios[family], state.rates.bound[family], 0)
+        rate_detector.set_ratios(state.family_ratios[family], state.rates.bound[family], SINGLE)
 
 
 @jitted
@@ -231,10 +236,10 @@ def init(state, mode, alpha_alarm, adverse_ceiling, latency_share):
     state.cost_symbol = -1
     lottery.init(state.lottery, lottery.DEFAULT_SEED)
     token_bucket.init(state.bucket)
-    init_rate_stream(state.bloom, 0.01, 100.0, 0)
-    init_rate_stream(state.novel, 0.05, 100.0, 0)
-    init_rate_stream(state.huge, 0.0005, 10.0, 1)
-    init_rate_stream(state.fault, 0.0005, 10.0, 2)
+    init_rate_stream(state.bloom, 0.01, 100.0, SINGLE)
+    init_rate_stream(state.novel, 0.05, 100.0, SINGLE)
+    init_rate_stream(state.huge, 0.0005, 10.0, RARE)
+    init_rate_stream(state.fault, 0.0005, 10.0, FAULT_KIND)
     family_rates.init(state.rates, FAMILY_MARGIN, adverse_ceiling)
     set_family_ratios(state)
     for profile in range(PROFILE_COUNT):
@@ -251,7 +256,7 @@ def init(state, mode, alpha_alarm, adverse_ceiling, latency_share):
     tail_histogram.init(state.contention)
     transition_order.init(state.family_order, FAMILY_COUNT, 1.0 / 64.0, 1.5)
     transition_order.init(state.cost_order, 2, 1.0 / 24.0, 1.2)
-    transition_order.init(state.adverse_gap, 8, 1.0 / 24.0, 1.5)
+    transition_order.init(state.adverse_gap, 8, 1.0 / 16.0, 1.5)
     quarantine_queue.init(state.contexts)
     quarantine_queue.init(state.outcomes)
     page_novelty.init(state.pages)

@@ -32,9 +32,23 @@ class Stream(IntEnum):
 STREAM_COUNT = len(Stream)
 GLOBAL_COUNT = 12
 
-WEIGHTS = np.array(
-    [0.25, 0.08, 0.04, 0.03, 0.04, 0.07, 0.05, 0.06, 0.04, 0.05 / 3, 0.05 / 3, 0.05 / 3, 0.25, 0.04]
-)
+_WEIGHTS = {
+    Stream.ADVERSE: 0.195,
+    Stream.BLOOM: 0.09,
+    Stream.NOVEL_PAGE: 0.04,
+    Stream.HUGE_REQUEST: 0.12,
+    Stream.FAULT: 0.03,
+    Stream.COST: 0.01,
+    Stream.COST_TAIL: 0.015,
+    Stream.CONTENTION: 0.13,
+    Stream.BYTES: 0.02,
+    Stream.FAMILY_ORDER: 0.003,
+    Stream.COST_ORDER: 0.02,
+    Stream.ADVERSE_GAP: 0.015,
+    Stream.FAMILY_ADVERSE: 0.3,
+    Stream.FAMILY_COST: 0.012,
+}
+WEIGHTS = np.array([_WEIGHTS[stream] for stream in Stream])
 
 # Streams that tell of slowness only: full validation makes a storm worse, so it is given to a
 # share of the calls.
