@@ -38,6 +38,12 @@ import numpy as np
 from runtime_math.monitors.base import Monitor, named, operation, reading, real
 from runtime_math.numerics.compilation import jitted
 from runtime_math.numerics.correlation import correlate_four_columns
+from runtime_math.numerics.four_by_four import (
+    deflate,
+    matrix_times_vector,
+    power_49,
+    squared_norm,
+)
 
 DIMENSION = 4
 WINDOW = 64
@@ -59,9 +65,9 @@ SCALE_FLOOR = 1e-9
 POWER_STEPS = 50
 SMALLEST_NORM = 1e-15
 
-# The shortcut leaves relative errors near 1e-14: below these values they would show.
+# The shortcut leaves errors near 1e-13 in these figures; below the limit they would show.
 EXACT_BELOW = 1e-3
-SMALLEST_REMAINDER = 1e-3
+SMALLEST_REMAINDER = 1e-2
 NEGLIGIBLE_REMAINDER = 1e-13
 SMALLEST_OVERLAP = 1e-4
 
@@ -85,8 +91,9 @@ STATE = np.dtype(
     [
         ("window", np.float64, (WINDOW, DIMENSION)),
         ("sums", np.float64, (DIMENSION,)),
-        ("correlations", np.float64, (12,)),
-        ("matrix", np.float64, (DIMENSION, DIMENSION)),
+        ("sample", np.float64, (DIMENSION,)),
+        ("correlations", np.float64, (DIMENSION, DIMENSION)),
+        ("remainder", np.float64, (DIMENSION, DIMENSION)),
         ("eigenvalues", np.float64, (DIMENSION,)),
         ("max_eigenvalue", np.float64),
         ("edge_ratio", np.float64),
@@ -127,13 +134,13 @@ def init(state):
     """Start with an empty window and no baseline."""
     for column in range(DIMENSION):
         state.sums[column] = 0.0
+        state.sample[column] = 0.0
         state.eigenvalues[column] = 0.0
         for row in range(DIMENSION):
-            state.matrix[row, column] = 0.0
+            state.correlations[row, column] = 0.0
+            state.remainder[row, column] = 0.0
         for slot in range(WINDOW):
             state.window[slot, column] = 0.0
-    for entry in range(12):
-        state.correlations[entry] = 0.0
     state.max_eigenvalue = 0.0
     state.edge_ratio = 0.0
     state.mp_edge = 0.0
@@ -153,147 +160,73 @@ def init(state):
 
 
 @jitted
-def _dominant(m, start):
-    """Iterate 50 steps from a unit vector; returns the last norm and vector."""
-    v0 = 1.0 if start == 0 else 0.0
-    v1 = 1.0 if start == 1 else 0.0
-    v2 = 1.0 if start == 2 else 0.0
-    v3 = 1.0 if start == 3 else 0.0
-    u0, u1, u2, u3 = 0.0, 0.0, 0.0, 0.0
-    norm = 0.0
-    for step in range(POWER_STEPS):
-        w0 = ((m[0, 0] * v0 + m[0, 1] * v1) + m[0, 2] * v2) + m[0, 3] * v3
-        w1 = ((m[1, 0] * v0 + m[1, 1] * v1) + m[1, 2] * v2) + m[1, 3] * v3
-        w2 = ((m[2, 0] * v0 + m[2, 1] * v1) + m[2, 2] * v2) + m[2, 3] * v3
-        w3 = ((m[3, 0] * v0 + m[3, 1] * v1) + m[3, 2] * v2) + m[3, 3] * v3
-        length = math.sqrt(((w0 * w0 + w1 * w1) + w2 * w2) + w3 * w3)
-        if length < SMALLEST_NORM:
-            break
-        w0, w1, w2, w3 = w0 / length, w1 / length, w2 / length, w3 / length
-        if w0 == v0 and w1 == v1 and w2 == v2 and w3 == v3:
-            return length, v0, v1, v2, v3
-        if w0 == u0 and w1 == u1 and w2 == u2 and w3 == u3 and (POWER_STEPS - 1 - step) % 2 == 0:
-            return length, w0, w1, w2, w3
-        u0, u1, u2, u3 = v0, v1, v2, v3
-        v0, v1, v2, v3 = w0, w1, w2, w3
-        norm = length
-    return norm, v0, v1, v2, v3
-
-
-@jitted
 def iterate_eigenvalues(matrix, eigenvalues):
-    """Write the four eigenvalue magnitudes of a 4 x 4 matrix, unsorted; destroys the matrix."""
+    """Write the four eigenvalue magnitudes of a 4 x 4 matrix, unsorted; destroys the matrix.
+
+    Entry [j, i] of the array is row i of column j.
+    """
     for start in range(DIMENSION):
-        norm, v0, v1, v2, v3 = _dominant(matrix, start)
+        u0 = u1 = u2 = u3 = math.nan
+        v0 = 1.0 if start == 0 else 0.0
+        v1 = 1.0 if start == 1 else 0.0
+        v2 = 1.0 if start == 2 else 0.0
+        v3 = 1.0 if start == 3 else 0.0
+        norm = 0.0
+        step = POWER_STEPS
+        while step > 0:
+            step -= 1
+            w0, w1, w2, w3 = matrix_times_vector(matrix, v0, v1, v2, v3)
+            length = math.sqrt(((w0 * w0 + w1 * w1) + w2 * w2) + w3 * w3)
+            if length < SMALLEST_NORM:
+                break
+            w0, w1, w2, w3 = w0 / length, w1 / length, w2 / length, w3 / length
+            # Period one: nothing changes any more. Period two: an even number of steps neither.
+            if (w0 == v0 and w1 == v1 and w2 == v2 and w3 == v3) or (
+                step % 2 == 0 and w0 == u0 and w1 == u1 and w2 == u2 and w3 == u3
+            ):
+                step = 0
+            u0, u1, u2, u3 = v0, v1, v2, v3
+            v0, v1, v2, v3 = w0, w1, w2, w3
+            norm = length
         eigenvalues[start] = norm
-        if norm == 0.0:
-            continue
-        for row in range(DIMENSION):
-            own = v0 if row == 0 else (v1 if row == 1 else (v2 if row == 2 else v3))
-            scaled = norm * own
-            matrix[row, 0] -= scaled * v0
-            matrix[row, 1] -= scaled * v1
-            matrix[row, 2] -= scaled * v2
-            matrix[row, 3] -= scaled * v3
-
-
-# A symmetric matrix is ten numbers, its upper triangle row by row.
+        if norm != 0.0:
+            deflate(matrix, norm, v0, v1, v2, v3)
 
 
 @jitted
-def _squared(a, b, c, d, e, f, g, h, i, j):
-    return (
-        ((a * a + b * b) + c * c) + d * d,
-        ((a * b + b * e) + c * f) + d * g,
-        ((a * c + b * f) + c * h) + d * i,
-        ((a * d + b * g) + c * i) + d * j,
-        ((b * b + e * e) + f * f) + g * g,
-        ((b * c + e * f) + f * h) + g * i,
-        ((b * d + e * g) + f * i) + g * j,
-        ((c * c + f * f) + h * h) + i * i,
-        ((c * d + f * g) + h * i) + i * j,
-        ((d * d + g * g) + i * i) + j * j,
-    )
+def _eigenvalues_by_squaring(matrix, eigenvalues):
+    """Write the same numbers by matrix powers; False where they might be noise.
 
-
-@jitted
-def _applied(a, b, c, d, e, f, g, h, i, j, w, x, y, z):
-    return (
-        ((a * w + b * x) + c * y) + d * z,
-        ((b * w + e * x) + f * y) + g * z,
-        ((c * w + f * x) + h * y) + i * z,
-        ((d * w + g * x) + i * y) + j * z,
-    )
-
-
-@jitted
-def _squared_norm(a, b, c, d, e, f, g, h, i, j):
-    return ((a * a + e * e) + (h * h + j * j)) + 2.0 * (
-        ((b * b + c * c) + (d * d + f * f)) + (g * g + i * i)
-    )
-
-
-@jitted
-def _eigenvalues_by_squaring(c, eigenvalues):
-    """Write the four values by the powers of the matrix; False where they might be noise."""
-    m = (c[0], c[4], c[8], c[7], c[1], c[5], c[9], c[2], c[6], c[3])
+    The matrix must be a correlation matrix; it is destroyed. A fourth eigenvalue that is surely
+    the smallest is given as 0: only the three largest are needed.
+    """
     largest, smallest = 0.0, math.inf
     for start in range(DIMENSION):
         eigenvalues[start] = 0.0
-        remainder = _squared_norm(*m)
-        if remainder < (NEGLIGIBLE_REMAINDER**2 if largest > 0.0 else 0.5 * SMALLEST_NORM**2):
+        rest = squared_norm(matrix)
+        negligible = NEGLIGIBLE_REMAINDER if largest > 0.0 else 0.5 * SMALLEST_NORM
+        if rest < negligible * negligible or (start == 3 and rest < smallest * smallest):
             continue
-        # The median needs the three largest only.
-        if start == 3 and remainder < smallest * smallest:
-            return True
-        if start == 0:
-            w, x, y, z = m[0], m[1], m[2], m[3]
-        elif start == 1:
-            w, x, y, z = m[1], m[4], m[5], m[6]
-        elif start == 2:
-            w, x, y, z = m[2], m[5], m[7], m[8]
-        else:
-            w, x, y, z = m[3], m[6], m[8], m[9]
-        if ((w * w + x * x) + y * y) + z * z == 0.0:
+        m = matrix[start]
+        if m[0] == 0.0 and m[1] == 0.0 and m[2] == 0.0 and m[3] == 0.0:
             smallest = 0.0
             continue
-        if remainder < SMALLEST_REMAINDER**2:
+        if rest < SMALLEST_REMAINDER * SMALLEST_REMAINDER:
             return False
-        power = _squared(*m)
-        for _ in range(3):
-            power = _squared(*power)
-        high_power = _squared(*power)
-        w, x, y, z = _applied(*high_power, *_applied(*power, w, x, y, z))
-        square = ((w * w + x * x) + y * y) + z * z
-        share = SMALLEST_OVERLAP**2 * (_squared_norm(*power) * _squared_norm(*high_power))
-        if not square >= share * remainder:
+        w, x, y, z, square, powers = power_49(matrix, start)
+        if not square >= SMALLEST_OVERLAP * SMALLEST_OVERLAP * (powers * rest):
             return False
-        scale = 1.0 / math.sqrt(square)
-        w, x, y, z = _applied(*m, w * scale, x * scale, y * scale, z * scale)
-        value = math.sqrt(((w * w + x * x) + y * y) + z * z)
+        # The norms of neighbouring iterates give the value without normalising either.
+        w, x, y, z = matrix_times_vector(matrix, w, x, y, z)
+        following = ((w * w + x * x) + y * y) + z * z
+        value = math.sqrt(following / square)
         eigenvalues[start] = value
         largest, smallest = max(largest, value), min(smallest, value)
-        scale = 1.0 / value
-        p, q, r, s = w * scale, x * scale, y * scale, z * scale
-        a, b, c0, d, e, f, g, h, i, j = m
-        m = (
-            a - w * p,
-            b - w * q,
-            c0 - w * r,
-            d - w * s,
-            e - x * q,
-            f - x * r,
-            g - x * s,
-            h - y * r,
-            i - y * s,
-            j - z * s,
-        )
+        deflate(matrix, value * (1.0 / following), w, x, y, z)
     return True
 
 
-@jitted
-def _floored(value, floor):
-    return value if value > floor else floor
+# In what follows, max(constant, value) is the constant for a NaN value.
 
 
 @jitted
@@ -302,14 +235,14 @@ def _measure(state):
     e = state.eigenvalues
     high, low = max(e[0], e[1]), min(e[0], e[1])
     high2, low2 = max(e[2], e[3]), min(e[2], e[3])
-    largest = _floored(max(high, high2), 0.0)
+    largest = max(0.0, max(high, high2))
     # The middle pair of four: the smaller maximum and the larger minimum.
-    middle = _floored((max(low, low2) + min(high, high2)) / 2.0, FLOOR)
+    middle = max(FLOOR, (max(low, low2) + min(high, high2)) / 2.0)
     c = state.correlations
-    mean_variance = _floored((((c[0] + c[1]) + c[2]) + c[3]) / 4.0, FLOOR)
+    mean_variance = max(FLOOR, (((c[0, 0] + c[1, 1]) + c[2, 2]) + c[3, 3]) / 4.0)
     fill = state.count // EVALUATION_STEP
     edge = mean_variance * EDGE[fill]
-    scale = _floored((mean_variance * FLUCTUATION[fill]) * FLUCTUATION_DECAY[fill], SCALE_FLOOR)
+    scale = max(SCALE_FLOOR, (mean_variance * FLUCTUATION[fill]) * FLUCTUATION_DECAY[fill])
     state.max_eigenvalue = largest
     state.edge_ratio = largest / middle
     state.mp_edge = edge
@@ -347,10 +280,10 @@ def _decide(state):
         state.transition_streak = 0
         state.cusum *= 1.0 - CUSUM_LEAK
         return
-    edge_jump = state.edge_ratio / _floored(state.baseline_edge_ratio, FLOOR)
-    eigenvalue_jump = state.max_eigenvalue / _floored(state.baseline_max_eigenvalue, FLOOR)
+    edge_jump = state.edge_ratio / max(FLOOR, state.baseline_edge_ratio)
+    eigenvalue_jump = state.max_eigenvalue / max(FLOOR, state.baseline_max_eigenvalue)
     delta = state.tw_delta
-    state.cusum = _floored((1.0 - CUSUM_LEAK) * state.cusum + (delta - CUSUM_DRIFT), 0.0)
+    state.cusum = max(0.0, (1.0 - CUSUM_LEAK) * state.cusum + (delta - CUSUM_DRIFT))
     if (
         (delta > TRACY_WIDOM_THRESHOLD and state.edge_ratio > EDGE_RATIO_THRESHOLD)
         or edge_jump > EDGE_RATIO_JUMP
@@ -374,66 +307,55 @@ def _decide(state):
 
 
 @jitted
-def _measure_by_squaring(state):
-    """Compute the figures the short way; False where rounding noise would matter."""
-    if state.count < WINDOW or abs(state.tw_delta) < EXACT_BELOW:
-        return False
-    if not _eigenvalues_by_squaring(state.correlations, state.eigenvalues):
-        return False
-    _measure(state)
-    return abs(state.tw_delta) >= EXACT_BELOW and abs(state.tw_z) >= EXACT_BELOW
-
-
-@jitted
-def _measure_by_iteration(state):
-    c = state.correlations
+def _copy_correlations(state):
     for column in range(DIMENSION):
-        for shift in range(3):
-            other = (column + shift) % DIMENSION
-            state.matrix[column, other] = c[4 * shift + column]
-            state.matrix[other, column] = c[4 * shift + column]
-    iterate_eigenvalues(state.matrix, state.eigenvalues)
-    _measure(state)
+        for row in range(DIMENSION):
+            state.remainder[column, row] = state.correlations[column, row]
 
 
 @jitted
 def _evaluate(state, unchanged):
-    if unchanged and state.iterated:
-        # The same window gives the same figures; only the baseline has moved.
-        state.tw_delta = state.tw_z - state.baseline_tw_z
-    else:
-        correlate_four_columns(state.window, np.uint64(state.count), state.sums, state.correlations)
-        state.iterated = unchanged or not _measure_by_squaring(state)
-        if state.iterated:
-            _measure_by_iteration(state)
-    _decide(state)
-
-
-@jitted
-def _replace(state, column, value, full):
-    """Put a value into the present slot; True where neither the slot nor the sum changes."""
-    slot = state.write_position
-    evicted = state.window[slot, column]
-    before = state.sums[column]
-    remaining = before - evicted if full else before
-    state.window[slot, column] = value
-    state.sums[column] = remaining + value
-    return full and evicted == value and state.sums[column] == before
+    correlate_four_columns(state.window, np.uint64(state.count), state.sums, state.correlations)
+    iterated = unchanged or state.count < WINDOW or abs(state.tw_delta) < EXACT_BELOW
+    if not iterated:
+        _copy_correlations(state)
+        iterated = not _eigenvalues_by_squaring(state.remainder, state.eigenvalues)
+        if not iterated:
+            _measure(state)
+            iterated = abs(state.tw_delta) < EXACT_BELOW or abs(state.tw_z) < EXACT_BELOW
+    if iterated:
+        _copy_correlations(state)
+        iterate_eigenvalues(state.remainder, state.eigenvalues)
+        _measure(state)
+    state.iterated = iterated
 
 
 @jitted
 def observe(state, risk_score, latency, contention, hit_rate):
     """Add one sample; returns the phase code."""
-    full = state.count == WINDOW
-    unchanged = _replace(state, 0, risk_score, full)
-    unchanged &= _replace(state, 1, latency, full)
-    unchanged &= _replace(state, 2, contention, full)
-    unchanged &= _replace(state, 3, hit_rate, full)
-    state.write_position = (state.write_position + 1) & (WINDOW - 1)
-    if not full:
+    sample, sums = state.sample, state.sums
+    sample[0] = risk_score
+    sample[1] = latency
+    sample[2] = contention
+    sample[3] = hit_rate
+    slot = state.write_position
+    state.write_position = (slot + 1) & (WINDOW - 1)
+    unchanged = state.count == WINDOW
+    if not unchanged:
         state.count += 1
+    # Slots that are not filled yet hold zeros, and subtracting zero changes no bit.
+    for column in range(DIMENSION):
+        evicted, before = state.window[slot, column], sums[column]
+        sums[column] = (before - evicted) + sample[column]
+        state.window[slot, column] = sample[column]
+        unchanged &= evicted == sample[column] and before == sums[column]
     if state.count >= SMALLEST_EVALUATED and state.count % EVALUATION_STEP == 0:
-        _evaluate(state, unchanged)
+        if unchanged and state.iterated:
+            # The same window gives the same figures; only the baseline has moved.
+            state.tw_delta = state.tw_z - state.baseline_tw_z
+        else:
+            _evaluate(state, unchanged)
+        _decide(state)
     return np.int64(state.phase)
 
 
@@ -509,5 +431,5 @@ class SpectralMonitor(Monitor):
         if work.shape != (DIMENSION, DIMENSION):
             raise ValueError(f"matrix must have shape (4, 4), got {work.shape}")
         values = np.zeros(DIMENSION)
-        iterate_eigenvalues(work, values)
+        iterate_eigenvalues(np.ascontiguousarray(work.T), values)
         return values.tolist()
