@@ -27,6 +27,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, named, operation, reading, uint32, vector
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.four_by_four import matrix_times_vector
 
 ACTIONS = 4
 BLOCK = 128
@@ -49,7 +50,9 @@ COST = (
     (3.0, 1.5, 1.0, 0.0),
 )
 GIBBS_KERNEL = tuple(tuple(math.exp(-cost / REGULARISATION) for cost in row) for row in COST)
-_K0, _K1, _K2, _K3 = GIBBS_KERNEL
+# Stored by columns, as the vector routine reads a matrix, and the transpose likewise.
+_KERNEL = np.ascontiguousarray(np.array(GIBBS_KERNEL).T)
+_TRANSPOSED_KERNEL = np.array(GIBBS_KERNEL)
 _UNIFORM = (0.25, 0.25, 0.25, 0.25)
 
 
@@ -101,26 +104,6 @@ def init(state):
 
 
 @jitted
-def _row_sums(v):
-    return (
-        ((_K0[0] * v[0] + _K0[1] * v[1]) + _K0[2] * v[2]) + _K0[3] * v[3],
-        ((_K1[0] * v[0] + _K1[1] * v[1]) + _K1[2] * v[2]) + _K1[3] * v[3],
-        ((_K2[0] * v[0] + _K2[1] * v[1]) + _K2[2] * v[2]) + _K2[3] * v[3],
-        ((_K3[0] * v[0] + _K3[1] * v[1]) + _K3[2] * v[2]) + _K3[3] * v[3],
-    )
-
-
-@jitted
-def _column_sums(u):
-    return (
-        ((_K0[0] * u[0] + _K1[0] * u[1]) + _K2[0] * u[2]) + _K3[0] * u[3],
-        ((_K0[1] * u[0] + _K1[1] * u[1]) + _K2[1] * u[2]) + _K3[1] * u[3],
-        ((_K0[2] * u[0] + _K1[2] * u[1]) + _K2[2] * u[2]) + _K3[2] * u[3],
-        ((_K0[3] * u[0] + _K1[3] * u[1]) + _K2[3] * u[2]) + _K3[3] * u[3],
-    )
-
-
-@jitted
 def _scaling(marginal, sums):
     return (
         marginal[0] / sums[0] if sums[0] > SMALLEST_SUM else 1.0,
@@ -142,11 +125,12 @@ def sinkhorn(source, target):
         return 0.0, True
     converged = False
     u = v = (1.0, 1.0, 1.0, 1.0)
-    sums = _row_sums(v)
+    sums = matrix_times_vector(_KERNEL, v[0], v[1], v[2], v[3])
     for _ in range(MAX_ITERATIONS):
         u = _scaling(source, sums)
-        v = _scaling(target, _column_sums(u))
-        sums = _row_sums(v)
+        columns = matrix_times_vector(_TRANSPOSED_KERNEL, u[0], u[1], u[2], u[3])
+        v = _scaling(target, columns)
+        sums = matrix_times_vector(_KERNEL, v[0], v[1], v[2], v[3])
         error = (
             (abs(u[0] * sums[0] - source[0]) + abs(u[1] * sums[1] - source[1]))
             + abs(u[2] * sums[2] - source[2])
