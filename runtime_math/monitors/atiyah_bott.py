@@ -19,13 +19,17 @@ from typing import NamedTuple
 import numpy as np
 
 from runtime_math.monitors.base import Monitor, named, operation, reading, vector
+from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.resting import ordered_bits, resting_bits
 
 SIGNAL_COUNT = 25
 CALIBRATION_CALLS = 128
 SMOOTHING_WEIGHT = 0.05
+RESTING_INDEX = resting_bits(lambda index: SMOOTHING_WEIGHT * index == 0.0)
 LARGEST_FIXED_CODE = 1
 LOCALIZED_FROM = 0.35
+LOCALIZED_BITS = ordered_bits(LOCALIZED_FROM)
 CONCENTRATED_FROM = 0.50
 # Count, sum and sum of squares of the anomalous codes in one word: one addition per signal for all
 # three. The largest sums, 25 * 255 and 25 * 255^2, fit their fields of 16 and 24 bits.
@@ -99,9 +103,10 @@ def classify(observations, localization_index, fixed_point_fraction):
     """Return the code for a number of calls and the two smoothed shares."""
     if observations < CALIBRATION_CALLS:
         return 0
-    if weight(localization_index, fixed_point_fraction) >= CONCENTRATED_FROM:
-        return 3
-    return 2 if localization_index >= LOCALIZED_FROM else 1
+    # The weight is at most the index, so a small index settles the matter alone.
+    if float64_bits(localization_index) < LOCALIZED_BITS:
+        return 1
+    return 3 if weight(localization_index, fixed_point_fraction) >= CONCENTRATED_FROM else 2
 
 
 @jitted
@@ -120,15 +125,14 @@ def observe(state, severity):
     state.non_fixed_count = non_fixed
     observations = state.observations + 1
     state.observations = observations
-    index, share = raw, fraction
-    if observations > 1:
-        index = state.localization_index + SMOOTHING_WEIGHT * (raw - state.localization_index)
-        share = state.fixed_point_fraction + SMOOTHING_WEIGHT * (
-            fraction - state.fixed_point_fraction
-        )
-    state.localization_index = index
-    state.fixed_point_fraction = share
-    code = classify(observations, index, share)
+    if observations == 1:
+        state.localization_index = raw
+        state.fixed_point_fraction = fraction
+    else:
+        if raw > 0.0 or float64_bits(state.localization_index) > RESTING_INDEX:
+            state.localization_index += SMOOTHING_WEIGHT * (raw - state.localization_index)
+        state.fixed_point_fraction += SMOOTHING_WEIGHT * (fraction - state.fixed_point_fraction)
+    code = classify(observations, state.localization_index, state.fixed_point_fraction)
     # The verdict exists from the last calibration call on, the count starts one call later.
     if code == 3 and observations > CALIBRATION_CALLS:
         state.concentration_count += 1

@@ -29,7 +29,9 @@ from runtime_math.monitors.base import (
     uint32,
     uint64,
 )
+from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.resting import ordered_bits, resting_bits
 from runtime_math.types import ApiFamily, SafetyLevel, ValidationProfile
 
 WARMUP_CALLS = 96
@@ -38,11 +40,15 @@ EARLY_WEIGHT = 0.045
 LATE_WEIGHT = 0.015
 DRIFT_KEEP = 0.96
 DRIFT_WEIGHT = 0.04
+RESTING_DRIFT = resting_bits(lambda drift: DRIFT_KEEP * drift == drift)
 MASS_KEEP = 0.98
 MASS_WEIGHT = 0.02
 MASS_FADE = 0.998
+RESTING_MASS = resting_bits(lambda mass: MASS_FADE * mass == mass)
 ALIGNED_BELOW = 0.085
 DRIFT_BELOW = 0.18
+ALIGNED_BITS = ordered_bits(ALIGNED_BELOW)
+DRIFT_BITS = ordered_bits(DRIFT_BELOW)
 FRACTURE_RISK_PPM = 700_000
 ORBIT_COUNT = 4
 FEATURE_COUNT = 4
@@ -164,9 +170,10 @@ def classify(observations, drift_ewma, adverse, risk_bound_ppm):
     """Return the code for a number of calls, a drift and the latest call's signs of trouble."""
     if observations < WARMUP_CALLS:
         return 0
-    if drift_ewma < ALIGNED_BELOW:
+    drift_bits = float64_bits(drift_ewma)
+    if drift_bits < ALIGNED_BITS:
         return 1
-    if drift_ewma >= DRIFT_BELOW and (adverse or risk_bound_ppm > FRACTURE_RISK_PPM):
+    if drift_bits >= DRIFT_BITS and (adverse or risk_bound_ppm > FRACTURE_RISK_PPM):
         return 3
     return 2
 
@@ -201,13 +208,15 @@ def observe(state, family, mode, profile, estimated_cost_ns, adverse, risk_bound
     centroids[orbit, 3] = keep * centroids[orbit, 3] + weight * fourth
     active_mass = MASS_KEEP * state.orbit_mass[orbit] + MASS_WEIGHT
     for other in range(ORBIT_COUNT):
-        state.orbit_mass[other] *= MASS_FADE
+        if float64_bits(state.orbit_mass[other]) > RESTING_MASS:
+            state.orbit_mass[other] *= MASS_FADE
     state.orbit_mass[orbit] = active_mass
     # In the unit cube no distance exceeds the bound of 2.
-    drift = DRIFT_KEEP * state.drift_ewma + DRIFT_WEIGHT * math.sqrt(squared_gap)
-    state.drift_ewma = drift
+    residual = math.sqrt(squared_gap)
+    if residual > 0.0 or float64_bits(state.drift_ewma) > RESTING_DRIFT:
+        state.drift_ewma = DRIFT_KEEP * state.drift_ewma + DRIFT_WEIGHT * residual
     state.observations = calls + 1
-    code = classify(calls + 1, drift, adverse, risk_bound_ppm)
+    code = classify(calls + 1, state.drift_ewma, adverse, risk_bound_ppm)
     state.code = code
     if code >= 2:
         state.drift_count += 1

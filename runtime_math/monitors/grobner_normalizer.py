@@ -16,7 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from runtime_math.monitors.base import Monitor, named, operation, reading, vector
+from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.resting import ordered_bits, resting_bits
 
 CONSTRAINT_COUNT = 12
 VARIABLE_COUNT = 16
@@ -25,8 +27,11 @@ SMOOTHING_WEIGHT = 0.02
 SMOOTHING_KEEP = 1.0 - SMOOTHING_WEIGHT
 MINOR_RATE_FROM = 0.1
 FAULT_RATE_FROM = 0.25
+MINOR_RATE_BITS = ordered_bits(MINOR_RATE_FROM)
+FAULT_RATE_BITS = ordered_bits(FAULT_RATE_FROM)
 MINOR_COUNT_FROM = 2
 FAULT_COUNT_FROM = 4
+RESTING_RATE = resting_bits(lambda rate: SMOOTHING_KEEP * rate == rate)
 BOUNDS = (1, 1, 5, 1, 1, 1, 6, 5, 2, 1, 1, 10)
 # What the share of each number of violations adds to the rate. The running rate stalls just short
 # of a threshold for some inputs, so these are products of the rounded shares, as the average has.
@@ -139,18 +144,19 @@ def check_state_vector(state, codes):
     state.max_excess = max(
         max(max(e0, e1, e2, e3), max(e4, e5, e6, e7)), max(max(e8, e9, e10, e11), 0)
     )
-    rate = SMOOTHING_KEEP * state.violation_rate + RATE_INCREMENT[violations]
-    state.violation_rate = rate
+    if violations > 0 or float64_bits(state.violation_rate) > RESTING_RATE:
+        state.violation_rate = SMOOTHING_KEEP * state.violation_rate + RATE_INCREMENT[violations]
+    rate_bits = float64_bits(state.violation_rate)
     checks = state.checks + 1
     state.checks = checks
     code = 1
     if checks < CALIBRATION_CHECKS:
         code = 0
-    elif rate >= FAULT_RATE_FROM or violations >= FAULT_COUNT_FROM:
+    elif rate_bits >= FAULT_RATE_BITS or violations >= FAULT_COUNT_FROM:
         if state.code != 3:
             state.fault_count += 1
         code = 3
-    elif rate >= MINOR_RATE_FROM or violations >= MINOR_COUNT_FROM:
+    elif rate_bits >= MINOR_RATE_BITS or violations >= MINOR_COUNT_FROM:
         code = 2
     state.code = code
     return code

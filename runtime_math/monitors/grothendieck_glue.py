@@ -18,7 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, member, operation, reading
+from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.resting import resting_bits
 
 SOURCE_COUNT = 8
 QUERY_FAMILY_COUNT = 6
@@ -26,6 +28,7 @@ PAIR_COUNT = SOURCE_COUNT * (SOURCE_COUNT - 1) // 2
 VERDICT_PERIOD = 256
 SMOOTHING_WEIGHT = 0.015
 SMOOTHING_KEEP = 1.0 - SMOOTHING_WEIGHT
+RESTING_RATE = resting_bits(lambda rate: SMOOTHING_KEEP * rate == rate)
 DESCENT_FAILURE_FROM = 0.08
 STACK_FAULT_FROM = 0.2
 
@@ -115,6 +118,12 @@ def pair_index(source_i, source_j):
     return (larger * (larger - 1) >> 1) + smaller
 
 
+@jitted(forceinline=True)
+def _update(rates, place, increment):
+    if increment > 0.0 or float64_bits(rates[place]) > RESTING_RATE:
+        rates[place] = SMOOTHING_KEEP * rates[place] + increment
+
+
 @jitted
 def _decide(state):
     # The stack rate comes first and fades only on stack checks, so it may mask the other for long.
@@ -140,11 +149,12 @@ def observe_cocycle(state, family, source_i, source_j, compatible, is_stack_chec
         return state.code
     increment = 0.0 if compatible else SMOOTHING_WEIGHT
     pair = pair_index(source_i, source_j)
-    state.pair_rates[family, pair] = SMOOTHING_KEEP * state.pair_rates[family, pair] + increment
-    state.family_rates[family] = SMOOTHING_KEEP * state.family_rates[family] + increment
+    _update(state.pair_rates, (family, pair), increment)
+    _update(state.family_rates, family, increment)
     state.family_observations[family] += 1
-    state.global_rate = SMOOTHING_KEEP * state.global_rate + increment
-    if is_stack_check:
+    if increment > 0.0 or float64_bits(state.global_rate) > RESTING_RATE:
+        state.global_rate = SMOOTHING_KEEP * state.global_rate + increment
+    if is_stack_check and (increment > 0.0 or float64_bits(state.stack_rate) > RESTING_RATE):
         state.stack_rate = SMOOTHING_KEEP * state.stack_rate + increment
     checks = state.checks + 1
     state.checks = checks

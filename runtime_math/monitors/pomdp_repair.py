@@ -29,6 +29,7 @@ from runtime_math.monitors.base import (
 )
 from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.resting import ordered_bits, resting_bits
 from runtime_math.types import MembraneAction
 
 CALIBRATION_CALLS = 128
@@ -101,11 +102,9 @@ CLEAN_LIKELIHOOD = np.array(
 ADVERSE_FACTOR = np.array([0.7, 0.9, 1.2, 1.5])
 LIKELIHOOD = np.stack([CLEAN_LIKELIHOOD, CLEAN_LIKELIHOOD * ADVERSE_FACTOR[:, None]])
 
-# A gap of zeros decays to nine units of the smallest subnormal, a twentieth of which rounds to
-# nothing. There it rests, and the arithmetic, slow for subnormals, is not needed to know it.
-RESTING_GAP_BITS = np.uint64(9)
-SUBOPTIMAL_BITS = np.float64(SUBOPTIMAL_FROM).view(np.uint64)
-DIVERGENCE_BITS = np.float64(DIVERGENCE_FROM).view(np.uint64)
+RESTING_GAP = resting_bits(lambda gap: SMOOTHING_WEIGHT * gap == 0.0)
+SUBOPTIMAL_BITS = ordered_bits(SUBOPTIMAL_FROM)
+DIVERGENCE_BITS = ordered_bits(DIVERGENCE_FROM)
 
 
 class PomdpState(IntEnum):
@@ -249,7 +248,6 @@ def classify(observations, smoothed_gap):
     """Return the code for a number of calls and a smoothed gap (not negative)."""
     if observations < CALIBRATION_CALLS:
         return 0
-    # Bit patterns of non-negative floats are ordered as the floats; subnormals cost nothing extra.
     bits = float64_bits(smoothed_gap)
     if bits >= DIVERGENCE_BITS:
         return 3
@@ -287,7 +285,7 @@ def observe(state, risk_ppm, action_code, adverse):
         state.optimal_value = -optimum
         state.observed_value = -cost
     else:
-        if gap > 0.0 or float64_bits(state.optimality_gap) > RESTING_GAP_BITS:
+        if gap > 0.0 or float64_bits(state.optimality_gap) > RESTING_GAP:
             state.optimality_gap += SMOOTHING_WEIGHT * (gap - state.optimality_gap)
         state.optimal_value += SMOOTHING_WEIGHT * (-optimum - state.optimal_value)
         state.observed_value += SMOOTHING_WEIGHT * (-cost - state.observed_value)

@@ -83,6 +83,18 @@ def test_recovery_passes_from_concentrated_through_localized_to_distributed():
     assert set(passed) == {3, 2, 1}
 
 
+def test_the_index_comes_to_rest_where_plain_arithmetic_does():
+    monitor = AtiyahBott()
+    monitor.observe(equal_anomalies(0))
+    index = 300 * 2.0**-1074
+    monitor.record["localization_index"] = index
+    for _ in range(200):
+        state = monitor.observe(equal_anomalies(0))
+        index = index + 0.05 * (0.0 - index)
+    assert monitor.summary().localization_index == index == 9 * 2.0**-1074
+    assert state is AtiyahBottState.DISTRIBUTED
+
+
 @pytest.mark.parametrize(
     ("severity", "error", "message"),
     [

@@ -116,6 +116,20 @@ def test_a_fracture_needs_drift_and_trouble_in_the_same_call():
     assert aligned == {0.0849}
 
 
+def test_averages_come_to_rest_where_plain_arithmetic_does():
+    monitor = Equivariant()
+    monitor.observe(*CLEAN_CALL)
+    drift = mass = 300 * 2.0**-1074
+    monitor.record["drift_ewma"] = drift
+    monitor.record["orbit_mass"][Orbit.NUMERIC] = mass
+    for _ in range(100):
+        monitor.observe(*CLEAN_CALL)
+        drift, mass = 0.96 * drift + 0.04 * 0.0, 0.998 * mass
+    assert monitor.record["drift_ewma"] == drift == 12 * 2.0**-1074
+    assert monitor.record["orbit_mass"][Orbit.NUMERIC] == mass == 249 * 2.0**-1074
+    assert monitor.state is EquivariantState.ALIGNED
+
+
 @pytest.mark.parametrize(
     ("position", "value", "error", "message"),
     [
