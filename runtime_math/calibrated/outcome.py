@@ -198,6 +198,7 @@ def absorb_outcome(state, family, profile, cost_ns, adverse):
     step_adverse(state, family, adverse, shared)
     recent = state.recent_adverse[family]
     state.recent_adverse[family] = recent + RECENT_STEP * ((1.0 if adverse else 0.0) - recent)
+    level.learn(state.recent_cost[profile, family], octaves, 1.0)
     if adverse:
         payload |= ADVERSE_BIT | (np.uint64(step_gap(state, shared)) << GAP_SHIFT)
     if profile == 1:

@@ -321,6 +321,8 @@ def tick_slot(state, slot, serious, latency):
 @jitted
 def review(state, family):
     """Raise, renew and end alarms after an outcome of a family."""
+    if state.observations <= state.family_quiet_until[family]:
+        restart_family(state, family)
     quiet = QUIET_SHARE * state.threshold
     serious, latency = state.family_evidence[family, 0], state.family_evidence[family, 1]
     if serious + latency < quiet:

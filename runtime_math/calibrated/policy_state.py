@@ -49,6 +49,7 @@ PPM = 1_000_000
 CONTENTION_MEMORY = 128.0
 LOAD_MEMORY = 32.0
 OFFSET_MEMORY = 64.0
+RECENT_MEMORY = 32.0
 CONTENTION_BINS = 128
 BYTES_BINS = 128
 BYTES_HISTOGRAM = tail_histogram.histogram_state(BYTES_BINS)
@@ -102,7 +103,9 @@ STATE = np.dtype(
         ("evidence", np.float64, (GLOBAL_COUNT,)),
         ("family_evidence", np.float64, (FAMILY_COUNT, 2)),
         ("quiet_call", np.int64, (SLOT_COUNT,)),
+        ("family_quiet_until", np.int64, (FAMILY_COUNT,)),
         ("recent_adverse", np.float64, (FAMILY_COUNT,)),
+        ("recent_cost", level.STATE, (PROFILE_COUNT, FAMILY_COUNT)),
         ("lottery", lottery.STATE),
         ("bucket", token_bucket.STATE),
         ("bloom", RATE_STREAM),
@@ -246,9 +249,11 @@ def init(state, mode, alpha_alarm, adverse_ceiling, latency_share):
         tail_histogram.init(state.costs[profile])
         for family in range(FAMILY_COUNT):
             level.init(state.offsets[profile, family], OFFSET_MEMORY)
+            level.init(state.recent_cost[profile, family], RECENT_MEMORY)
     for family in range(FAMILY_COUNT):
         tail_histogram.init(state.bytes[family])
         state.recent_adverse[family] = 0.0
+        state.family_quiet_until[family] = 0
     excess_mean.init(state.tail, TAIL_MARGIN)
     level.init(state.load, LOAD_MEMORY)
     level.start(state.load, 0.0)

@@ -34,19 +34,19 @@ GLOBAL_COUNT = 12
 
 _WEIGHTS = {
     Stream.ADVERSE: 0.195,
-    Stream.BLOOM: 0.09,
+    Stream.BLOOM: 0.11,
     Stream.NOVEL_PAGE: 0.04,
-    Stream.HUGE_REQUEST: 0.12,
-    Stream.FAULT: 0.03,
-    Stream.COST: 0.01,
+    Stream.HUGE_REQUEST: 0.08,
+    Stream.FAULT: 0.02,
+    Stream.COST: 0.006,
     Stream.COST_TAIL: 0.015,
-    Stream.CONTENTION: 0.13,
+    Stream.CONTENTION: 0.145,
     Stream.BYTES: 0.02,
     Stream.FAMILY_ORDER: 0.003,
     Stream.COST_ORDER: 0.02,
     Stream.ADVERSE_GAP: 0.015,
-    Stream.FAMILY_ADVERSE: 0.3,
-    Stream.FAMILY_COST: 0.012,
+    Stream.FAMILY_ADVERSE: 0.325,
+    Stream.FAMILY_COST: 0.006,
 }
 WEIGHTS = np.array([_WEIGHTS[stream] for stream in Stream])
 
