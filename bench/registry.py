@@ -10,7 +10,7 @@ _GROUPS = {
     "bench.python_calls": "runtime_math.kernel",
     "bench.jitted_loops": "runtime_math.jit",
     "bench.batches": "runtime_math.batch",
-    "bench.pointers": "membrane.validator",
+    "bench.pointers": "membrane.pipeline",
     "bench.monitors": "runtime_math.monitors",
     "bench.calibrated": "runtime_math.calibrated.kernel",
     "bench.process": "runtime_math.kernel",
