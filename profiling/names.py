@@ -14,7 +14,7 @@ from typing import NamedTuple
 # The only characters of a qualified name that are no identifier characters come in these words;
 # decoding every "_hh" would garble names such as "scale_2d".
 _BRACKETED = re.compile(r"_3c(locals|lambda|listcomp|setcomp|dictcomp|genexpr|module)_3e")
-_NON_ASCII = re.compile(r"(?:_[89a-f][0-9a-f])+")
+_NON_ASCII = re.compile(r"(?:_[89a-f][0-9a-f]){2,}")
 _LENGTH = re.compile(r"\d+")
 
 WRAPPER_NAMESPACES = {"cpython": "called from Python", "__gufunc__": "ufunc loop"}
@@ -33,10 +33,15 @@ class SymbolName(NamedTuple):
 
 
 def _decode(identifier):
-    text = _BRACKETED.sub(r"<\1>", identifier)
-    return _NON_ASCII.sub(
-        lambda match: bytes.fromhex(match[0].replace("_", "")).decode("utf-8", "replace"), text
-    )
+    return _NON_ASCII.sub(_letters, _BRACKETED.sub(r"<\1>", identifier))
+
+
+def _letters(match):
+    """Decode escaped bytes, unless they are the beginning of a plain word, as in "in_detail"."""
+    try:
+        return bytes.fromhex(match[0].replace("_", "")).decode()
+    except UnicodeDecodeError:
+        return match[0]
 
 
 def _identifiers(mangled, nested):

@@ -1,6 +1,7 @@
 """Interactive flamegraphs as single SVG files: click zooms, the search field marks.
 
-Boxes are functions; lines within a function are merged. The colour tells the kind of a frame.
+Boxes are functions, callers above callees; lines within a function are merged. The colour tells
+the kind of a frame.
 In a differential flamegraph the colour tells the change of a box's share instead: red grew,
 blue shrank, and the width is that of the new recording.
 """
@@ -8,7 +9,7 @@ blue shrank, and the width is that of the new recording.
 import html
 from pathlib import Path
 
-from profiling.resolve import INLINED, JITTED, NATIVE, PYTHON
+from profiling.resolve import INLINED, JITTED, NATIVE, PYTHON, RUN
 
 _WIDTH = 1200
 _MARGIN = 10
@@ -61,6 +62,11 @@ def _tree(folded, baseline=None):
     return root
 
 
+def _order(node):
+    """Sort key of boxes side by side: running before compiling, otherwise by name."""
+    return (node.kind == "phase" and node.name != RUN, node.name, node.place)
+
+
 def _depth(node):
     return 1 + max((_depth(child) for child in node.children.values() if child.count), default=0)
 
@@ -105,11 +111,11 @@ class _Writer:
         difference = node.count / self._total - node.before / self._before
         return _change_colour(difference, self._largest)
 
-    def write(self, node, start, level, bottom):
+    def write(self, node, start=0, level=0):
         width = node.count * self._scale
         if width < _NARROWEST:
             return
-        left, top = _MARGIN + start * self._scale, bottom - (level + 1) * _ROW
+        left, top = _MARGIN + start * self._scale, _HEADER + level * _ROW
         letters = int((width - 4) / _CHARACTER)
         label = node.name if len(node.name) <= letters else node.name[: max(letters - 1, 0)] + "…"
         self.boxes.append(
@@ -121,8 +127,8 @@ class _Writer:
             f'<text x="{left + 3:.2f}" y="{top + _ROW - 5}">'
             f"{html.escape(label) if letters >= 3 else ''}</text></g>"
         )
-        for child in sorted(node.children.values(), key=lambda each: (each.name, each.place)):
-            self.write(child, start, level + 1, bottom)
+        for child in sorted(node.children.values(), key=_order):
+            self.write(child, start, level + 1)
             start += child.count
 
 
@@ -153,7 +159,7 @@ def render(folded, title, baseline=None):
     root = _tree(folded, baseline)
     height = _HEADER + _depth(root) * _ROW + 2 * _MARGIN
     writer = _Writer(root, baseline is not None)
-    writer.write(root, 0, 0, height - _MARGIN)
+    writer.write(root)
     boxes = "\n".join(writer.boxes)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" class="flamegraph" width="{_WIDTH}" \
 height="{height}" viewBox="0 0 {_WIDTH} {height}" data-total="{root.count}" \

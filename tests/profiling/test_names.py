@@ -2,7 +2,7 @@
 
 import sys
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numba import types
 from numba.core import itanium_mangler
@@ -15,6 +15,7 @@ scopes = st.lists(
 )
 
 
+@example(["decide"], [], "decide_detail", 1)
 @given(st.lists(identifiers, min_size=1, max_size=3), scopes, identifiers, st.integers(0, 99))
 def test_mangled_names_come_back(module, scope, function, number):
     path = ".".join([*module, *scope, function])
