@@ -70,7 +70,7 @@ def new_state(
         newborn["oracle_bias"] = NEUTRAL_BIAS
         interpreted(check_oracle.init)(_Fields(newborn["check_oracle"][0]))
         interpreted(cohomology.init)(_Fields(newborn["cohomology"][0]))
-    return np.repeat(newborn, count)
+    return np.tile(newborn.view(np.uint8), count).view(newborn.dtype)
 
 
 @intrinsic
