@@ -114,6 +114,15 @@ def _wait_for_profiler():
     jitted_code_table.wait_for_sampler()
 
 
+def require_profilable(benchmarks):
+    """Refuse anything but one benchmark that a profiler of this process can see."""
+    if len(benchmarks) != 1 or not benchmarks[0].profilable:
+        raise commands.UsageError(
+            "--profile-time needs exactly one id whose body runs in this process; "
+            f"selected: {', '.join(benchmark.id for benchmark in benchmarks)}"
+        )
+
+
 def profile_time(benchmark, seconds):
     """Run a body for a time, calling it in short slices."""
     timing = benchmark.prepare()
@@ -134,11 +143,7 @@ def run(arguments):
         return 0
     commands.check_mode(benchmarks)
     if options.profile_time is not None:
-        if len(benchmarks) != 1 or not benchmarks[0].profilable:
-            raise commands.UsageError(
-                "--profile-time needs exactly one id whose body runs in this process; "
-                f"selected: {', '.join(benchmark.id for benchmark in benchmarks)}"
-            )
+        require_profilable(benchmarks)
         profile_time(benchmarks[0], options.profile_time)
         return 0
     options.ids = [benchmark.id for benchmark in benchmarks]
