@@ -296,13 +296,12 @@ def _drain(state, quarantine):
 @jitted
 def refusal(state, address):
     """Return why an address is not the base of a block that could be freed."""
-    if state.repaired:
-        identity, place = locate(state, address)
-        if identity != NO_SLOT:
-            slot = slot_at(slot_address(state, identity))
-            # In the middle of a block that is already free, both mistakes come together.
-            return 2 if slot.state == GRAVE and place == 1 else 4
-    return 3
+    if not state.repaired:
+        return 3
+    if table.find(state.retired, address) != table.MISSING:
+        return 2
+    identity, _ = locate(state, address)
+    return 3 if identity == NO_SLOT else 4
 
 
 @jitted
