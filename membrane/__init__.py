@@ -17,6 +17,7 @@ from membrane.errors import (
     UseAfterFreeError,
     WildPointerError,
 )
+from membrane.guarding import argument, default_pipeline, guard, pointee, terminated
 from membrane.handle import Handle
 from membrane.heal import Healing, HealingPlan
 from membrane.lattice import SafetyState
@@ -53,4 +54,9 @@ __all__ = [
     "ValidationOutcome",
     "ValidationPipeline",
     "WildPointerError",
+    "argument",
+    "default_pipeline",
+    "guard",
+    "pointee",
+    "terminated",
 ]

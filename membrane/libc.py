@@ -22,7 +22,6 @@ unmapped addresses are never used, since that would end the process.
 
 import ctypes
 import functools
-import threading
 
 from membrane.checks import PAGE, SIZE_LIMIT, AccessChecker
 from membrane.errors import (
@@ -36,6 +35,7 @@ from membrane.errors import (
     UnterminatedStringError,
     UseAfterFreeError,
 )
+from membrane.guarding import default_pipeline
 from membrane.handle import Handle
 from membrane.heal import Healing
 from membrane.pipeline import FreeResult, ValidationPipeline
@@ -407,18 +407,10 @@ class GuardedLibrary:
         return self.checker.region_address(pointer)
 
 
-_lock = threading.Lock()
-
-
 @functools.cache
-def _make_default():
-    return GuardedLibrary()
-
-
 def default_library():
-    """Return the library of the process, made at the first call."""
-    with _lock:
-        return _make_default()
+    """Return the library on the pipeline of the process, made at the first call."""
+    return GuardedLibrary(default_pipeline())
 
 
 FUNCTIONS = tuple(name for name in vars(GuardedLibrary) if not name.startswith("_"))

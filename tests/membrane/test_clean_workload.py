@@ -87,7 +87,7 @@ def test_no_false_alarm_in_a_million_operations(mode):
         figures = pipeline.statistics()
         counts = figures["metrics"]
         assert counts["validations"] == tally[VALIDATED]
-        assert counts["tls_cache_hits"] + counts["tls_cache_misses"] == tally[VALIDATED]
+        assert counts["tls_cache_hits"] + counts["tls_cache_misses"] <= tally[VALIDATED]
         assert counts["fingerprint_passes"] == counts["canary_passes"] == tally[VALIDATED]
         assert counts["fingerprint_failures"] == counts["canary_failures"] == 0
         assert figures["live_blocks"] == tally[ALLOCATED] - tally[FREED]
