@@ -1,7 +1,7 @@
 """Batches: arrays of calls in, arrays of results out, in one jitted loop without the GIL."""
 
 from runtime_math.decide import decide_packed
-from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.compilation import entry_jitted, jitted
 from runtime_math.observe import observe_validation_result
 from runtime_math.ordering import check_ordering, note_check_order_outcome, note_overlap
 from runtime_math.records import EventKind
@@ -38,7 +38,7 @@ def decide_context(state, mode, context):
     )
 
 
-@jitted(nogil=True)
+@entry_jitted(nogil=True)
 def decide_rows(states, mode, contexts, decisions):
     """Decide on every context in turn."""
     state = states[0]
@@ -46,7 +46,7 @@ def decide_rows(states, mode, contexts, decisions):
         store_decision(decide_context(state, mode, contexts[row]), decisions[row])
 
 
-@jitted(nogil=True)
+@entry_jitted(nogil=True)
 def observe_rows(states, outcomes):
     """Observe every outcome in turn."""
     state = states[0]
@@ -81,7 +81,7 @@ def replay_event(state, event, result):
         )
 
 
-@jitted(nogil=True)
+@entry_jitted(nogil=True)
 def replay_rows(states, events, results):
     """Make the calls of a mixed sequence in turn."""
     state = states[0]
@@ -89,7 +89,7 @@ def replay_rows(states, events, results):
         replay_event(state, events[row], results[row])
 
 
-@jitted(nogil=True)
+@entry_jitted(nogil=True)
 def replay_ensemble_rows(states, first, last, events, results):
     """Replay the same events on the kernels first..last-1; results have one row per kernel."""
     for kernel in range(first, last):

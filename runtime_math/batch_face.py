@@ -110,7 +110,7 @@ def decide_many(kernel, mode, contexts):
         for row, context in enumerate(contexts.tolist()):
             decisions[row] = _decision_row(kernel.decide(mode, RuntimeContext(*context)))
     else:
-        _run(kernel, batch.decide_rows, mode, contexts, decisions)
+        _run(kernel, kernel._loops.decide_rows, mode, contexts, decisions)
     return decisions
 
 
@@ -125,7 +125,7 @@ def observe_many(kernel, outcomes):
         for family, profile, cost_ns, adverse in outcomes.tolist():
             kernel.observe_validation_result(family, profile, cost_ns, adverse)
     else:
-        _run(kernel, batch.observe_rows, outcomes)
+        _run(kernel, kernel._loops.observe_rows, outcomes)
 
 
 def replay(kernel, events):
@@ -136,7 +136,7 @@ def replay(kernel, events):
         for event, result in zip(events, results, strict=True):
             _replay_one(kernel, event, result)
     else:
-        _run(kernel, batch.replay_rows, events, results)
+        _run(kernel, kernel._loops.replay_rows, events, results)
     return results
 
 

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import event
 
 from runtime_math.decide import decide_detail, decide_packed
-from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.compilation import entry_jitted
 from runtime_math.observe import observe_validation_result
 from runtime_math.ordering import check_ordering, note_check_order_outcome, note_overlap
 from runtime_math.state import state_at
@@ -34,7 +34,7 @@ class EntryPoint:
     *argument_types : numba types
         The signature.
     **options
-        Options for `jitted`.
+        Options for `entry_jitted`.
     """
 
     def __init__(self, *argument_types, **options):
@@ -42,7 +42,7 @@ class EntryPoint:
         self._options = options
 
     def __call__(self, function):
-        self.dispatcher = jitted(function, **self._options)
+        self.dispatcher = entry_jitted(function, **self._options)
         functools.update_wrapper(self, function)
         return self
 

@@ -14,7 +14,7 @@ from runtime_math.types import (
     ValidationProfile,
 )
 
-TABLE_WIDTH = 88
+TABLE_WIDTH = 100
 
 
 @dataclass(frozen=True)

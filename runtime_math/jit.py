@@ -30,16 +30,11 @@ compiled with; after an upgrade of this package clear its cache.
 
 from typing import NamedTuple
 
-from runtime_math.decide import decide_packed
-from runtime_math.numerics.compilation import jitted
-from runtime_math.observe import observe_validation_result
-from runtime_math.ordering import (
-    check_ordering,
-    note_check_order_outcome,
-    note_overlap,
-    pack_ordering,
-    unpack_ordering,
-)
+from runtime_math import decide as _decide
+from runtime_math import observe as _observe
+from runtime_math import ordering as _ordering
+from runtime_math.numerics.compilation import entry_jitted, jitted
+from runtime_math.ordering import pack_ordering, unpack_ordering
 from runtime_math.state import KERNEL_STATE, new_state
 
 __all__ = [
@@ -56,6 +51,9 @@ __all__ = [
     "unpack_ordering",
 ]
 
+# Compiled to the end and cached, each on its own, so that a user's function that is not cached
+# links them in a second or two instead of compiling a kernel.
+
 
 class Decision(NamedTuple):
     """A decision as plain numbers; the fields of `runtime_math.RuntimeDecision`."""
@@ -65,6 +63,19 @@ class Decision(NamedTuple):
     healing: int
     policy_id: int
     risk_upper_bound_ppm: int
+
+
+@entry_jitted
+def decide_packed(
+    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
+):
+    """Decide how deeply to check a call; the decision comes as one integer.
+
+    Takes the arguments of `decide`. See `runtime_math.types.pack_decision` for the bits.
+    """
+    return _decide.decide_packed(
+        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
+    )
 
 
 @jitted
@@ -94,3 +105,36 @@ def decide(
     return Decision(
         packed >> 20 & 1, packed >> 21 & 3, packed >> 23 & 3, packed >> 32, packed & 0xF_FFFF
     )
+
+
+@entry_jitted
+def observe_validation_result(state, family, profile, cost_ns, adverse):
+    """Feed the outcome of a validation back into the monitors.
+
+    Parameters
+    ----------
+    state : record of dtype `KERNEL_STATE`
+    family, profile : int
+        Codes of `ApiFamily` and `ValidationProfile`.
+    cost_ns : uint64
+    adverse : bool
+    """
+    _observe.observe_validation_result(state, family, profile, cost_ns, adverse)
+
+
+@entry_jitted
+def check_ordering(state, family, aligned, recent_page):
+    """Return the present stage ordering for a context, packed; changes nothing."""
+    return _ordering.check_ordering(state, family, aligned, recent_page)
+
+
+@entry_jitted
+def note_check_order_outcome(state, family, aligned, recent_page, ordering, exit_stage):
+    """Report at which position (-1 for none) of a packed ordering a validation ended."""
+    _ordering.note_check_order_outcome(state, family, aligned, recent_page, ordering, exit_stage)
+
+
+@entry_jitted
+def note_overlap(state, left_shard, right_shard, witness):
+    """Return whether two shards agree on a witness (``uint64`` each); if not, count a fault."""
+    return _ordering.note_overlap(state, left_shard, right_shard, witness)

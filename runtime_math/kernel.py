@@ -5,11 +5,11 @@ import threading
 
 import numpy as np
 
-from runtime_math import batch_face, entry, explanation, statefile, validation
+from runtime_math import batch, batch_face, entry, explanation, statefile, validation
 from runtime_math.config import configured_mode
 from runtime_math.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
 from runtime_math.snapshot import take_snapshot
-from runtime_math.state import KERNEL_STATE, new_state
+from runtime_math.state import KERNEL_STATE, copied, new_state
 from runtime_math.trace import TraceWriter
 from runtime_math.types import (
     ApiFamily,
@@ -28,6 +28,7 @@ _WORD = validation.integer(0, 2**64 - 1)
 _POSITION = validation.integer(0, 2**63 - 1)
 _LARGEST_WORD = 2**64 - 1
 _LARGEST_CACHE = 65_536
+_POLICIES = ("faithful", "calibrated")
 
 
 class _Decisions(dict):
@@ -50,6 +51,11 @@ class RuntimeMathKernel:
     ----------
     mode : SafetyLevel or int, optional
         Configured mode. By default the mode of the environment variable ``GLIBC_RUST_MODE``.
+    policy : {"faithful", "calibrated"}, default "faithful"
+        How decisions are formed. A calibrated kernel is a `CalibratedKernel`, a subclass.
+    **settings
+        Settings of the calibrated policy: ``alpha_alarm``, ``adverse_ceiling``,
+        ``latency_share``, ``monitors`` (see `CalibratedKernel`).
 
     Notes
     -----
@@ -71,15 +77,36 @@ class RuntimeMathKernel:
     1
     """
 
-    def __init__(self, mode=None):
-        mode = configured_mode() if mode is None else SafetyLevel(_MODE("mode", mode))
-        self._attach(new_state(mode))
+    # What a kernel with another record replaces: compiled calls, batch loops, the dtypes.
+    _points = entry
+    _loops = batch
+    _dtypes = (KERNEL_STATE,)
+
+    def __new__(cls, mode=None, policy="faithful", **settings):
+        if not isinstance(policy, str) or policy not in _POLICIES:
+            allowed = " or ".join(map(repr, _POLICIES))
+            raise ValueError(f"policy must be {allowed}, got {policy!r}")
+        if policy == "calibrated" and cls is RuntimeMathKernel:
+            from runtime_math.calibrated.kernel import CalibratedKernel
+
+            cls = CalibratedKernel
+        return object.__new__(cls)
+
+    def __init__(self, mode=None, policy="faithful", **settings):
+        if settings:
+            name = next(iter(settings))
+            raise TypeError(f"the faithful policy has no setting {name!r}")
+        self._attach(new_state(self._configured(mode)))
+
+    @staticmethod
+    def _configured(mode):
+        return configured_mode() if mode is None else SafetyLevel(_MODE("mode", mode))
 
     def _attach(self, states):
         self.states = states
         self._address = states.ctypes.data
-        self._decide = entry.decide_entry.address_call
-        self._observe = entry.observe_entry.address_call
+        self._decide = self._points.decide_entry.address_call
+        self._observe = self._points.observe_entry.address_call
         self._recorder = None
         self._batch_lock = threading.Lock()
 
@@ -170,7 +197,7 @@ class RuntimeMathKernel:
             All seven stages.
         """
         context = self._stage_context(family, aligned, recent_page)
-        stages = unpack_ordering(self._call(entry.check_ordering_entry, *context))
+        stages = unpack_ordering(self._call(self._points.check_ordering_entry, *context))
         if self._recorder is not None:
             self._recorder.check_ordering(*context, stages)
         return stages
@@ -193,7 +220,7 @@ class RuntimeMathKernel:
         if len(stages) != STAGE_COUNT:
             raise ValueError(f"ordering_used must hold {STAGE_COUNT} stages, got {len(stages)}")
         position = -1 if exit_stage is None else _POSITION("exit_stage", exit_stage)
-        self._call(entry.note_check_order_entry, *context, pack_ordering(stages), position)
+        self._call(self._points.note_check_order_entry, *context, pack_ordering(stages), position)
         if self._recorder is not None:
             self._recorder.note_check_order(*context, stages, position)
 
@@ -215,7 +242,7 @@ class RuntimeMathKernel:
             _WORD("right_shard", right_shard),
             _WORD("witness", witness),
         )
-        consistent = self._call(entry.note_overlap_entry, *words) == 1
+        consistent = self._call(self._points.note_overlap_entry, *words) == 1
         if self._recorder is not None:
             self._recorder.overlap(*words, consistent)
         return consistent
@@ -376,7 +403,9 @@ class RuntimeMathKernel:
         >>> block.close()
         >>> block.unlink()
         """
-        if not isinstance(states, np.ndarray) or states.dtype != KERNEL_STATE:
+        if cls is RuntimeMathKernel and getattr(states, "dtype", None) != KERNEL_STATE:
+            cls = cls._class_of(states)
+        if not isinstance(states, np.ndarray) or states.dtype not in cls._dtypes:
             raise TypeError("states must be a NumPy array of dtype KERNEL_STATE")
         if states.shape != (1,):
             raise ValueError(f"states must have shape (1,), got {states.shape}")
@@ -386,9 +415,18 @@ class RuntimeMathKernel:
         kernel._attach(states)
         return kernel
 
+    @staticmethod
+    def _class_of(states):
+        """Class of the kernels with such a record; the faithful one when there is none."""
+        if isinstance(states, np.ndarray) and "policy" in (states.dtype.names or ()):
+            from runtime_math.calibrated.kernel import CalibratedKernel
+
+            return CalibratedKernel
+        return RuntimeMathKernel
+
     def _copied_states(self):
         with self._batch_lock:
-            return self.states.copy()
+            return copied(self.states)
 
     def copy(self):
         """Independent kernel with the same state."""
@@ -400,15 +438,19 @@ class RuntimeMathKernel:
         return self.copy()
 
     def __reduce__(self):
-        return _unpickle, (type(self), statefile.encode(self._copied_states()))
+        data = statefile.encode(self._copied_states())
+        return _unpickle, (type(self), self._dtypes.index(self.states.dtype), data)
 
     def reset(self):
         """Return to the state at birth, in the same configured mode."""
-        self._replace(new_state(self.mode))
+        self._replace(self._newborn())
+
+    def _newborn(self):
+        return new_state(self.mode)
 
     def _replace(self, states):
         with self._batch_lock:
-            self.states[:] = states
+            self.states.view(np.uint8)[:] = states.view(np.uint8)
 
     def save(self, path):
         """Write the state to a file, atomically: an interrupted save leaves an older file intact.
@@ -433,7 +475,7 @@ class RuntimeMathKernel:
         OSError
             The file cannot be read.
         """
-        self._replace(statefile.read(path, KERNEL_STATE))
+        self._replace(statefile.read(path, self.states.dtype))
 
     @contextlib.contextmanager
     def record(self, path, scenario="recorded"):
@@ -466,7 +508,7 @@ class RuntimeMathKernel:
         if self._recorder is not None:
             raise RuntimeError("this kernel is being recorded already")
         validation.text("scenario", scenario)
-        recorder = TraceWriter(path, self.states, self.snapshot, scenario)
+        recorder = self._trace_writer(path, scenario)
         self._recorder = recorder
         try:
             yield self
@@ -477,10 +519,13 @@ class RuntimeMathKernel:
         self._recorder = None
         recorder.close()
 
+    def _trace_writer(self, path, scenario):
+        return TraceWriter(path, self.states, self.snapshot, scenario)
+
     def __repr__(self):
         decisions = int(self.states["decisions"][0])
         return f"<RuntimeMathKernel {self.mode.name.lower()}, {decisions} decisions>"
 
 
-def _unpickle(cls, data):
-    return cls.from_states(statefile.decode(data, KERNEL_STATE, "the pickled kernel"))
+def _unpickle(cls, layout, data):
+    return cls.from_states(statefile.decode(data, cls._dtypes[layout], "the pickled kernel"))

@@ -45,7 +45,7 @@ from runtime_math.monitors import (
     symplectic_reduction,
     tropical_latency,
 )
-from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.compilation import entry_jitted, jitted
 
 SNAPSHOT = np.dtype(
     [
@@ -314,7 +314,7 @@ def fill_code_fields(state, out):
     out.grothendieck_stack_fault_count = glue.stack_fault_count
 
 
-@jitted
+@entry_jitted
 def fill_snapshot(states, mode, snapshots):
     """Write the snapshot of the first state into the first record of `snapshots`."""
     state, out = states[0], snapshots[0]

@@ -94,7 +94,7 @@ def decode(data, dtype, source):
         )
     if hashlib.sha256(payload).hexdigest() != digest:
         raise StateFileError(f"{source} is corrupted: its checksum does not match")
-    return np.frombuffer(payload, dtype).copy()
+    return np.frombuffer(bytearray(payload), dtype)
 
 
 def write(path, states):

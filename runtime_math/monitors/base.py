@@ -152,7 +152,7 @@ class Monitor:
 
     def __setstate__(self, saved):
         self._parameters = saved["parameters"]
-        self._bind(np.frombuffer(saved["state"], self.STATE).copy())
+        self._bind(np.frombuffer(bytearray(saved["state"]), self.STATE))
 
     def __repr__(self):
         return f"<{type(self).__name__} of {self.STATE.itemsize} bytes>"

@@ -1,5 +1,11 @@
 """The one decorator behind every jitted function of this project, and its compile cache.
 
+Most jitted functions here are only ever called by other jitted code, and a kernel is made of some
+four hundred of them. Compiling each of them all the way, with wrappers for Python and machine code
+that nobody runs, takes longer than compiling what is really entered. So `jitted` stops at
+unoptimised LLVM code that callers link and optimise as a whole; only when such a function is called
+from Python is it compiled to the end. `entry_jitted` compiles what is entered, and caches it.
+
 Numba's own on-disk cache looks at the file of the decorated function only. A kernel that inlines
 functions of fifty other files would go on running old machine code after one of those files
 changed. The cache here is stamped with the *contents* of every source file that the function's
@@ -17,6 +23,8 @@ from types import FunctionType, ModuleType
 
 from numba import njit
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.errors import NumbaWarning
 from numba.core.registry import CPUDispatcher
 
@@ -26,19 +34,20 @@ _OPTIONS = {"error_model": "numpy", "fastmath": False}
 
 
 def jitted(function=None, /, **options):
-    """Compile a function with Numba under the rules of this project.
+    """Compile a function with Numba under the rules of this project, for use by jitted code.
+
+    Calling it from Python works, too; the machine code for that is made at the first such call.
 
     Parameters
     ----------
     function : callable, optional
         The function; omitted when options are given.
     **options
-        Options of `numba.njit`, for instance ``nogil=True`` or ``inline="always"``.
+        Options of `numba.njit`, for instance ``inline="always"``.
 
     Returns
     -------
     numba dispatcher
-        Compiled at the first call of each signature, or loaded from the cache.
 
     Examples
     --------
@@ -50,9 +59,82 @@ def jitted(function=None, /, **options):
     """
     if function is None:
         return functools.partial(jitted, **options)
+    return _LinkedDispatcher(function, {**_OPTIONS, **options})
+
+
+def entry_jitted(function=None, /, **options):
+    """Compile a function that is entered from Python, or that users' jitted code calls, and cache it.
+
+    Parameters
+    ----------
+    function : callable, optional
+        The function; omitted when options are given.
+    **options
+        Options of `numba.njit`, for instance ``nogil=True``.
+
+    Returns
+    -------
+    numba dispatcher
+        Compiled at the first call of each signature, or loaded from the cache.
+    """
+    if function is None:
+        return functools.partial(entry_jitted, **options)
     dispatcher = njit(**{**_OPTIONS, **options})(function)
     dispatcher._cache = DependencyCache(function)
     return dispatcher
+
+
+class _LinkedLibrary(JITCodeLibrary):
+    """Code that is linked into its callers and optimised there, never run on its own."""
+
+    def _optimize_final_module(self):
+        """Left to the library that this one is linked into."""
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class _LinkedCompiler(Compiler):
+    """Numba's compiler, ending with a library to link instead of machine code."""
+
+    def compile_extra(self, func):
+        state = self.state
+        state.library = _LinkedLibrary(state.targetctx.codegen(), func.__qualname__)
+        for flag in ("no_compile", "no_cpython_wrapper", "no_cfunc_wrapper"):
+            setattr(state.flags, flag, True)
+        result = super().compile_extra(func)
+        # Numba finds the code of a callee by its entry point; without one, any unique object does.
+        key = object()
+        state.targetctx.insert_user_function(key, result.fndesc, [result.library])
+        return result._replace(entry_point=key)
+
+
+class _LinkedDispatcher(CPUDispatcher):
+    """Dispatcher of a function that jitted code links; Python calls go to a complete twin."""
+
+    def __init__(self, function, options):
+        self._twin_options = options
+        super().__init__(
+            function,
+            targetoptions={**options, "nopython": True, "boundscheck": None},
+            pipeline_class=_LinkedCompiler,
+        )
+
+    @functools.cached_property
+    def for_python(self):
+        """Twin that is compiled to the end, with its own cache entry."""
+        return entry_jitted(self.py_func, **self._twin_options)
+
+    def add_overload(self, cres):
+        # Numba's table of entry points for calls from Python stays without this one.
+        self.overloads[tuple(cres.signature.args)] = cres
+
+    def _compile_for_args(self, *args, **kws):
+        entry_point = self.for_python._compile_for_args(*args, **kws)
+        for arguments, result in self.for_python.overloads.items():
+            self._insert([kind._code for kind in arguments], result.entry_point, False)
+        return entry_point
 
 
 def interpreted(dispatcher):

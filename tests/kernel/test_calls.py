@@ -26,16 +26,16 @@ def kernel():
 
 
 @pytest.mark.parametrize(
-    ("mode", "action", "policy_id"),
+    ("mode", "profile", "action", "policy_id"),
     [
-        (SafetyLevel.STRICT, MembraneAction.ALLOW, 0x1000_0101),
-        (SafetyLevel.HARDENED, MembraneAction.FULL_VALIDATE, 0x2000_0102),
-        (SafetyLevel.OFF, MembraneAction.ALLOW, 0x3000_0101),
+        (SafetyLevel.STRICT, ValidationProfile.FAST, MembraneAction.ALLOW, 0x1000_0101),
+        (SafetyLevel.HARDENED, ValidationProfile.FULL, MembraneAction.FULL_VALIDATE, 0x2000_0202),
+        (SafetyLevel.OFF, ValidationProfile.FAST, MembraneAction.ALLOW, 0x3000_0101),
     ],
 )
-def test_first_decision_of_each_mode(mode, action, policy_id):
+def test_first_decision_of_each_mode(mode, profile, action, policy_id):
     decision = RuntimeMathKernel(mode).decide(mode, CONTEXT)
-    assert (decision.profile, decision.action) == (ValidationProfile.FAST, action)
+    assert (decision.profile, decision.action) == (profile, action)
     assert (decision.policy_id, decision.risk_upper_bound_ppm) == (policy_id, 115_000)
 
 
