@@ -1,14 +1,19 @@
 """The closed loop: a kernel decides, the scenario answers with a cost, the kernel observes.
 
 One jitted loop per policy; a run of 20,000 calls takes milliseconds. What every call brought is
-written into an array of `STEP` records, from which all metrics are computed afterwards.
+written into an array of `STEP` records, from which all metrics are computed afterwards. A run that
+is to be looked at keeps the evidence of every stream, or the code of every monitor, as well.
 """
 
 import numpy as np
 
 from runtime_math.calibrated import policy
-from runtime_math.calibrated.policy_state import GLOBAL, SLOT_COUNT
+from runtime_math.calibrated.policy_state import SLOT_COUNT
+from runtime_math.calibrated.streams import GLOBAL_COUNT, STREAM_COUNT
+from runtime_math.decide import decide_packed as decide_faithfully
 from runtime_math.numerics.compilation import jitted
+from runtime_math.observe import observe_validation_result as observe_faithfully
+from runtime_math.ordering import note_overlap as note_overlap_faithfully
 from runtime_math.scenarios.traffic import validation_cost_ns
 from runtime_math.types import FAMILY_COUNT
 
@@ -24,7 +29,7 @@ STEP = np.dtype(
 )
 
 DENY = 3
-CONSISTENT = 1
+NO_OVERLAP = 0
 INCONSISTENT = 2
 
 
@@ -35,9 +40,16 @@ def profile_of(packed):
 
 
 @jitted
-def action_of(packed):
-    """Action of a packed decision."""
-    return (packed >> 21) & 3
+def validated(packed):
+    """Whether a packed decision runs full validation."""
+    action = (packed >> 21) & 3
+    return (packed >> 20) & 1 == 1 or action == 1 or action == 2
+
+
+@jitted
+def denied(packed):
+    """Whether a packed decision denies the call."""
+    return (packed >> 21) & 3 == DENY
 
 
 @jitted
@@ -50,33 +62,91 @@ def alarm_count(state):
 
 
 @jitted
+def calibrated_step(state, mode, call, step):
+    """Take one call of a scenario through the calibrated policy."""
+    family = np.int64(call.family)
+    raised = alarm_count(state)
+    step.alarm = policy.in_alarm(state, family)
+    packed = policy.decide_packed(
+        state,
+        mode,
+        family,
+        call.addr_hint,
+        call.requested_bytes,
+        call.is_write,
+        np.int64(call.contention_hint),
+        call.bloom_negative,
+    )
+    cost = validation_cost_ns(call.cost_luck, call.cost_factor, validated(packed))
+    policy.observe(state, family, profile_of(packed), cost, call.adverse)
+    if call.overlap != NO_OVERLAP:
+        policy.note_overlap(state, call.overlap != INCONSISTENT)
+    step.decision = packed
+    step.cost_ns = cost
+    step.escalated = validated(packed) or denied(packed)
+    step.raised = alarm_count(state) > raised
+
+
+@jitted
 def run_calibrated(state, mode, calls, steps):
     """Run the calibrated policy over the calls of a scenario."""
-    raised = alarm_count(state)
     for index in range(len(calls)):
-        call = calls[index]
-        family = np.int64(call.family)
-        step = steps[index]
-        step.alarm = policy.in_alarm(state, family)
-        packed = policy.decide_packed(
-            state,
-            mode,
-            family,
-            call.addr_hint,
-            call.requested_bytes,
-            call.is_write,
-            np.int64(call.contention_hint),
-            call.bloom_negative,
-        )
-        action = action_of(packed)
-        validated = profile_of(packed) == 1 or action in (1, 2)
-        cost = validation_cost_ns(call.cost_luck, call.cost_factor, validated)
-        policy.observe(state, family, profile_of(packed), cost, call.adverse)
-        if call.overlap == CONSISTENT or call.overlap == INCONSISTENT:
-            policy.note_overlap(state, call.overlap == CONSISTENT)
-        step.decision = packed
-        step.cost_ns = cost
-        step.escalated = validated or action == DENY
-        count = alarm_count(state)
-        step.raised = count > raised
-        raised = count
+        calibrated_step(state, mode, calls[index], steps[index])
+
+
+@jitted
+def watch_calibrated(state, mode, calls, steps, evidence):
+    """Run the calibrated policy and keep the evidence of every stream after every call."""
+    for index in range(len(calls)):
+        calibrated_step(state, mode, calls[index], steps[index])
+        for stream in range(GLOBAL_COUNT):
+            evidence[index, stream] = state.evidence[stream]
+        for own in range(STREAM_COUNT - GLOBAL_COUNT):
+            evidence[index, GLOBAL_COUNT + own] = 0.0
+            for family in range(FAMILY_COUNT):
+                evidence[index, GLOBAL_COUNT + own] += state.family_evidence[family, own]
+
+
+@jitted
+def faithful_step(state, mode, call, step, escalated_before):
+    """Take one call of a scenario through the faithful policy; alarm means escalated there."""
+    family = np.int64(call.family)
+    packed = decide_faithfully(
+        state,
+        mode,
+        family,
+        call.addr_hint,
+        call.requested_bytes,
+        call.is_write,
+        np.int64(call.contention_hint),
+        call.bloom_negative,
+    )
+    cost = validation_cost_ns(call.cost_luck, call.cost_factor, validated(packed))
+    observe_faithfully(state, family, profile_of(packed), cost, call.adverse)
+    if call.overlap != NO_OVERLAP:
+        witness = np.uint64(1) if call.overlap == INCONSISTENT else np.uint64(0)
+        note_overlap_faithfully(state, np.uint64(1), np.uint64(2), witness)
+    step.decision = packed
+    step.cost_ns = cost
+    step.escalated = validated(packed) or denied(packed)
+    step.alarm = step.escalated
+    step.raised = step.escalated and not escalated_before
+    return step.escalated
+
+
+@jitted
+def run_faithful(state, mode, calls, steps):
+    """Run the faithful policy over the calls of a scenario."""
+    escalated = False
+    for index in range(len(calls)):
+        escalated = faithful_step(state, mode, calls[index], steps[index], escalated)
+
+
+@jitted
+def watch_faithful(state, mode, calls, steps, codes):
+    """Run the faithful policy and keep the code of every monitor after every call."""
+    escalated = False
+    for index in range(len(calls)):
+        escalated = faithful_step(state, mode, calls[index], steps[index], escalated)
+        for signal in range(len(state.codes)):
+            codes[index, signal] = state.codes[signal]
