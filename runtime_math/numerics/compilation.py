@@ -63,7 +63,7 @@ def jitted(function=None, /, **options):
 
 
 def entry_jitted(function=None, /, **options):
-    """Compile a function that is entered from Python, or that users' jitted code calls, and cache it.
+    """Compile a function that Python, or users' jitted code, enters; keep the result on disk.
 
     Parameters
     ----------

@@ -117,7 +117,7 @@ def test_note_calls_refuse(kernel):
     before = kernel.states.tobytes()
     with pytest.raises(ValueError, match="ordering_used must hold 7"):
         kernel.note_check_order_outcome(0, True, True, range(6), None)
-    with pytest.raises(ValueError, match="exit_stage must be an integer from 0 to .*, got -1"):
+    with pytest.raises(ValueError, match=r"exit_stage must be an integer from 0 to .*, got -1"):
         kernel.note_check_order_outcome(0, True, True, range(7), -1)
     with pytest.raises(TypeError, match="aligned"):
         kernel.check_ordering(0, 1, True)

@@ -59,7 +59,7 @@ state = np.zeros(1, risk.STATE)
 risk.init(state[0], 20_000, 3.0)
 for _ in range(40):
     risk.observe(state[0], 0, False)
-stats = risk.observe.stats
+stats = risk.observe.for_python.stats
 print(risk.upper_bound_ppm(state[0], 0), sum(stats.cache_hits.values(), 0))
 """
 
