@@ -24,17 +24,9 @@ of its own. The pipeline must stay open while such code runs.
 
 import numpy as np
 
-from membrane import tls_cache
-from membrane.ptr_validator import (
-    STATE,
-    Validation,
-    allocate,
-    allocate_aligned,
-    deregister_allocation,
-    free,
-    register_allocation,
-    validate,
-)
+from membrane import ptr_validator, tls_cache
+from membrane.ptr_validator import STATE, Validation
+from runtime_math.numerics.compilation import entry_jitted
 
 __all__ = [
     "STATE",
@@ -47,6 +39,14 @@ __all__ = [
     "register_allocation",
     "validate",
 ]
+
+# Compiled once and kept on disk; a caller's own compilation takes them as they are.
+validate = entry_jitted(ptr_validator.validate.py_func)
+allocate = entry_jitted(ptr_validator.allocate.py_func)
+allocate_aligned = entry_jitted(ptr_validator.allocate_aligned.py_func)
+free = entry_jitted(ptr_validator.free.py_func)
+register_allocation = entry_jitted(ptr_validator.register_allocation.py_func)
+deregister_allocation = entry_jitted(ptr_validator.deregister_allocation.py_func)
 
 
 def new_cache():

@@ -29,7 +29,11 @@ from runtime_math.validation import member, uint64
 RULES = ("reference", "repaired")
 _PROCESS_KEY = tuple(np.uint64(secrets.randbits(64)) for _ in range(2))
 _PERMISSIVE = frozenset((Outcome.FOREIGN, Outcome.BYPASSED))
-_DESCRIBED = frozenset(Outcome) - {Outcome.NULL, Outcome.BYPASSED, Outcome.WILD, Outcome.FOREIGN}
+_OUTCOMES, _STATES = tuple(Outcome), tuple(SafetyState)
+_NOTHING = (None, None, None)
+_DESCRIBED = frozenset(
+    map(int, set(Outcome) - {Outcome.NULL, Outcome.BYPASSED, Outcome.WILD, Outcome.FOREIGN})
+)
 COLLECTOR_POINTS = (
     pipeline_entry.free_epoch_entry,
     pipeline_entry.unpin_entry,
@@ -316,7 +320,9 @@ class ValidationPipeline:
         -------
         ValidationOutcome
         """
-        if isinstance(target, (int, np.integer)) and not isinstance(target, (bool, np.bool_)):
+        if target.__class__ is int and 0 <= target < 2**64:
+            return self._classify(target)
+        if isinstance(target, (int, np.integer)):
             return self._classify(int(uint64("address", target)))
         address, length = buffer_range(target)
         found = self._classify(address)
@@ -333,11 +339,12 @@ class ValidationPipeline:
             code = self._call(pipeline_entry.validate_entry, self._caches.address, address)
         else:
             code = self._validate(resources.address, self._caches.address, address)
-        outcome = Outcome(code)
-        _, _, state, base, remaining, generation = self._last.tolist()
-        if outcome not in _DESCRIBED:
-            base = remaining = generation = None
-        return ValidationOutcome(outcome, address, SafetyState(state), base, remaining, generation)
+        outcome = _OUTCOMES[code]
+        _, _, state, *facts = self._last.tolist()
+        if code not in _DESCRIBED:
+            facts = _NOTHING
+        # As the class would, without the time it takes to look at names.
+        return tuple.__new__(ValidationOutcome, (outcome, address, _STATES[state], *facts))
 
     def disown(self, address, size):
         """Forget blocks that were released from a range which somebody else is known to own."""
