@@ -17,6 +17,7 @@ written to, a truncated cache file, a full disk.
 import dis
 import functools
 import hashlib
+import re
 import sys
 import warnings
 from types import FunctionType, ModuleType
@@ -27,7 +28,9 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.errors import NumbaWarning
 from numba.core.registry import CPUDispatcher
+from numba.core.runtime import rtsys
 
+_IMPORT = re.compile(rb"^(?:from|import) ([\w.]+)", re.MULTILINE)
 # IEEE semantics throughout: recorded decisions depend on the last bit, so no fastmath, and a
 # division by zero gives inf or nan instead of an exception.
 _OPTIONS = {"error_model": "numpy", "fastmath": False}
@@ -161,9 +164,9 @@ def interpreted(dispatcher):
 
 
 @functools.cache
-def _file_digest(path):
+def _source(path):
     with open(path, "rb") as source:
-        return hashlib.sha256(source.read()).hexdigest()
+        return source.read()
 
 
 def _root_package(name):
@@ -172,7 +175,9 @@ def _root_package(name):
 
 def _referenced_modules(module, root):
     """Names of the modules `module` refers to: of the package `root`, and of any jitted code."""
-    names = set()
+    # Constants do not tell where they come from, import statements do.
+    imported = (name.decode() for name in _IMPORT.findall(_source(module.__file__)))
+    names = {name for name in imported if _root_package(name) == root}
     for value in vars(module).values():
         if isinstance(value, ModuleType):
             name = value.__name__
@@ -212,7 +217,8 @@ def source_stamp(module_name):
         pending.extend(_referenced_modules(module, _root_package(name)))
     digest = hashlib.sha256(root.encode())
     for name in sorted(seen):
-        digest.update(f"{name}={_file_digest(sys.modules[name].__file__)};".encode())
+        digest.update(f"{name}:".encode())
+        digest.update(hashlib.sha256(_source(sys.modules[name].__file__)).digest())
     return digest.hexdigest()
 
 
@@ -222,6 +228,14 @@ class _StampedFunctionCache(FunctionCache):
     def __init__(self, function):
         super().__init__(function)
         self._cache_file._source_stamp = source_stamp(function.__module__)
+
+    def load_overload(self, signature, target_context):
+        # Numba's own first fills its tables of typing rules, which takes longer than all the rest
+        # of a start. Code that is only run needs no more than the runtime's symbols; a compilation
+        # that follows fills the tables itself.
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(signature, target_context)
 
 
 class DependencyCache:

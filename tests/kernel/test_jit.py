@@ -88,7 +88,7 @@ def copied_package(tmp_path):
 def test_cache_is_used_and_follows_the_sources_it_depends_on(copied_package):
     assert run_probe(copied_package)[1] == 0
     assert run_probe(copied_package)[1] > 0
-    shared = copied_package / "runtime_math" / "numerics" / "saturating.py"
+    shared = copied_package / "runtime_math" / "types.py"
     shared.write_text(shared.read_text() + "\n# changed\n")
     assert run_probe(copied_package)[1] == 0
 
@@ -112,4 +112,4 @@ def test_read_only_install_works(copied_package, tmp_path):
     assert (bound, hits) == (run_probe(copied_package)[0], 0)
     assert run_probe(copied_package, **environment)[1] > 0
     nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "IPYTHONDIR": "/dev/null"}
-    assert run_probe(copied_package, **environment, **nowhere)[0] == bound
+    assert run_probe(copied_package, **{**environment, **nowhere})[0] == bound
