@@ -126,11 +126,13 @@ class PySpySampler(_Sampler):
         For the sampler's files.
     rate : int
         Samples per second.
+    number : int
+        Distinguishes the files of several samplers, one after the other.
     """
 
     complete = True
 
-    def __init__(self, folder, rate):
+    def __init__(self, folder, rate, number=0):
         self._program = _find("py-spy")
         if self._program is None:
             raise ProfilingError(
@@ -144,8 +146,8 @@ class PySpySampler(_Sampler):
                 f"{self.version or 'this py-spy'} is too old: pip install 'py-spy>={oldest}'",
                 ExitStatus.TOOL_UNUSABLE,
             )
-        self._output = folder / "samples.raw"
-        self._folder = folder
+        self._output = folder / f"samples-{number}.raw"
+        self._log = folder / f"sampler-{number}.log"
         self._rate = rate
 
     def attach(self, pid):
@@ -155,7 +157,7 @@ class PySpySampler(_Sampler):
             "--full-filenames", "--rate", str(self._rate), "--format", "raw",
             "--output", str(self._output),
         ]  # fmt: skip
-        self._start(command, self._folder / "sampler.log")
+        self._start(command, self._log)
 
     @property
     def attached(self):
@@ -211,7 +213,7 @@ class PerfSampler(_Sampler):
 
     complete = False
 
-    def __init__(self, folder, rate):
+    def __init__(self, folder, rate, number=0):
         self._program = _find("perf")
         if self._program is None:
             raise ProfilingError(

@@ -96,6 +96,17 @@ class Program:
                 raise ProfilingError(sampler.explain_failure(), ExitStatus.TOOL_UNUSABLE)
             time.sleep(_POLL_SECONDS)
         (self._folder / "go").touch()
+        (self._folder / "paused").unlink(missing_ok=True)
+
+    def pause_sampling(self, sampler):
+        """Stop a sampler; the program will wait for the next one when it has compiled."""
+        (self._folder / "paused").touch()
+        sampler.stop()
+
+    @property
+    def compiling(self):
+        """Whether Numba compiles now."""
+        return (self._folder / "compiling").exists()
 
     @property
     def finished(self):

@@ -20,7 +20,7 @@ from profiling.symbols import load_tables
 
 _POLL_SECONDS = 0.05
 _MAP_SECONDS = 0.5
-_LATE_SHARE = 0.1
+_LATE_SHARE, _LATE_SECONDS = 0.1, 1.0
 _TOP_ROWS = 25
 
 
@@ -56,8 +56,14 @@ class _Run(NamedTuple):
     memory: MemoryMap
     exit_status: int | None
     interrupted: bool
+    session: object
     sampler: object
     elapsed: float
+
+    @property
+    def behind(self):
+        """Seconds by which the last sampler has been late at worst."""
+        return self.session.samplers[-1].behind()
 
 
 class _MapWatcher:
@@ -76,43 +82,89 @@ class _MapWatcher:
             self._due = time.monotonic() + _MAP_SECONDS
 
 
+class _Session:
+    """The samplers of one recording, one after the other.
+
+    A sampler that falls behind while Numba compiles is stopped and another one is attached when
+    the code is ready: one that is late keeps stopping the program in order to catch up.
+    """
+
+    def __init__(self, request, folder, program):
+        self._request, self._folder, self._program = request, folder, program
+        self.samplers = []
+        self.pauses = 0
+        self._next_look = 0.0
+
+    def attach(self, pid):
+        """Attach a sampler; the program goes on when it samples."""
+        sampler = BACKENDS[self._request.backend](
+            self._folder, self._request.rate, len(self.samplers)
+        )
+        self.samplers.append(sampler)
+        self._program.attach(sampler, pid)
+
+    def go_on(self, pid):
+        """Look after the sampler; returns whether there is still something to sample."""
+        if self._program.finished:
+            return False
+        sampler = self.samplers[-1]
+        paused = not sampler.running
+        if paused and self.pauses == len(self.samplers):
+            if not self._program.compiling:
+                self.attach(pid)
+            return True
+        if paused:  # it ended by itself: the program is gone, or it cannot go on
+            return False
+        if time.monotonic() > self._next_look and self._program.compiling:
+            self._next_look = time.monotonic() + 1.0
+            if sampler.behind() > _LATE_SECONDS:
+                self._program.pause_sampling(sampler)
+                self.pauses += 1
+        return True
+
+    def stop(self):
+        """Stop sampling."""
+        for sampler in self.samplers:
+            sampler.stop()
+
+
 def _sample(request, folder, show):
-    sampler = BACKENDS[request.backend](folder, request.rate)
+    probe = BACKENDS[request.backend](folder, request.rate)  # fails here if it cannot be used
     program = Program(
         request.command, folder, with_lines=request.lines, gate_later=bool(request.identifier),
-        unwindable=sampler.complete,
+        unwindable=probe.complete,
     )  # fmt: skip
+    session = _Session(request, folder, program)
     interrupted = False
     started = time.monotonic()
+    maps = None
     try:
         show("starting", 0.0)
         pid = program.wait_until_ready(lambda: show("starting", time.monotonic() - started))
         if pid is None:
             _explain_early_end(program, request)
-        program.attach(sampler, pid)
-        started = time.monotonic()
         maps = _MapWatcher(pid)
-        while sampler.running:
+        session.attach(pid)
+        started = time.monotonic()
+        while session.go_on(pid):
             maps.look()
             elapsed = time.monotonic() - started
             show("sampling", elapsed)
             if request.seconds is not None and elapsed >= request.seconds:
-                break
-            if program.finished:
                 break
             time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         interrupted = True
     elapsed = time.monotonic() - started
     show("writing", elapsed)
-    with contextlib.suppress(AttributeError):  # interrupted before the sampler was started
-        sampler.stop()
+    session.stop()
     exit_status = program.end()
     if interrupted and not (folder / "go").exists():
         raise ProfilingError("interrupted before sampling began", ExitStatus.INTERRUPTED)
+    samples = [sample for sampler in session.samplers for sample in sampler.samples(pid)]
     return _Run(
-        sampler.samples(pid), load_tables(folder), pid, MemoryMap(maps.text), exit_status,
-        interrupted, sampler, elapsed,
+        samples, load_tables(folder), pid, MemoryMap(maps.text), exit_status, interrupted,
+        session, probe, elapsed,
     )  # fmt: skip
 
 
@@ -149,10 +201,10 @@ def _judge(request, run, folded):
             ExitStatus.NO_JITTED_CODE,
             "no sample lies in jitted code: the program did not run any while it was sampled",
         )
-    if run.sampler.behind() > _LATE_SHARE * run.elapsed:
+    if run.behind > _LATE_SHARE * run.elapsed:
         return (
             ExitStatus.DONE,
-            f"the sampler was up to {run.sampler.behind():.1f} s late, which slows the program "
+            f"the sampler was up to {run.behind:.1f} s late, which slows the program "
             "down and shifts samples towards its end: choose a lower --rate",
         )
     return ExitStatus.DONE, ""
@@ -181,8 +233,9 @@ def _metadata(request, run, resolver, folded, outcome):
             "compile": totals["compile"],
             "import": totals["import"],
             "exit": totals["exit"],
-            "lost": run.sampler.errors(),
-            "seconds_behind": run.sampler.behind(),
+            "lost": sum(sampler.errors() for sampler in run.session.samplers),
+            "seconds_behind": run.behind,
+            "pauses_while_compiling": run.session.pauses,
         },
         "jitted": {
             "samples": in_jitted,

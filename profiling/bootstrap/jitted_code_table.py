@@ -11,6 +11,9 @@ Folder layout (named by the environment variable ``JITTED_CODE_TABLE``)::
     PID-N.o        the ELF object of event N
     ready, go      the handshake that starts the program once the sampler has attached
     done           the program has ended; what follows is the interpreter cleaning up
+    compiling      exists while Numba compiles
+    paused         exists while the recorder does not sample; the program waits for it to go
+                   before it runs what it has compiled
 """
 
 import atexit
@@ -20,6 +23,7 @@ import os
 import struct
 import sys
 import time
+import warnings
 
 import jitted_code_unwinding
 
@@ -188,6 +192,8 @@ def _emit_line_tables(options):
 
     `NUMBA_DEBUGINFO` would do more: it keeps variables alive and in memory, and checks bounds.
     """
+    # Numba would tell for each function made from a string that it has no source lines.
+    warnings.filterwarnings("ignore", "Could not find source for function")
     finalize = options.CPUTargetOptions.finalize
 
     def with_line_tables(self, flags, given):
@@ -230,6 +236,39 @@ def _allow_tracing_by(recorder):
         ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(recorder), 0, 0, 0)
 
 
+class _CompileWatch:
+    """Tells the recorder when Numba compiles: the deep stacks of compilers are slow to sample."""
+
+    def __init__(self, folder):
+        self._compiling = os.path.join(folder, "compiling")
+        self._paused = os.path.join(folder, "paused")
+        self._pid = os.getpid()
+        self._depth = 0
+
+    def on_start(self, event):
+        self._depth += 1
+        if self._depth == 1 and os.getpid() == self._pid:
+            open(self._compiling, "w").close()
+
+    def on_end(self, event):
+        self._depth -= 1
+        if self._depth or os.getpid() != self._pid:
+            return
+        os.unlink(self._compiling)
+        _wait(lambda: not os.path.exists(self._paused))
+
+
+def _watch_compiler(event, folder):
+    listener = type("CompileWatch", (_CompileWatch, event.Listener), {})
+    event.register("numba:compile", listener(folder))
+
+
+def _wait(condition):
+    deadline = time.monotonic() + _GATE_TIMEOUT_SECONDS
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
 def wait_for_sampler():
     """Tell the recorder that there is something to sample, and wait until it does."""
     folder = os.environ.pop("JITTED_CODE_GATE", None)
@@ -240,9 +279,7 @@ def wait_for_sampler():
     with open(announcement + ".new", "w") as stream:
         stream.write(str(os.getpid()))
     os.rename(announcement + ".new", announcement)
-    deadline = time.monotonic() + _GATE_TIMEOUT_SECONDS
-    while not os.path.exists(os.path.join(folder, "go")) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    _wait(lambda: os.path.exists(os.path.join(folder, "go")))
     # Registered first, hence called last, after the program's own exit functions.
     atexit.register(_announce_end, folder, os.getpid())
 
@@ -269,6 +306,8 @@ def install():
     if os.environ.get("JITTED_CODE_LINES"):
         actions["numba.core.cpu"] = _emit_line_tables
         actions["numba.core.debuginfo"] = _line_tables_only
+    if os.environ.get("JITTED_CODE_GATE") and not os.environ.get("JITTED_CODE_GATE_LATER"):
+        actions["numba.core.event"] = lambda event: _watch_compiler(event, folder)
     sys.meta_path.insert(0, _AfterImport(actions))
     if not os.environ.get("JITTED_CODE_GATE_LATER"):
         wait_for_sampler()
