@@ -56,6 +56,7 @@ def lighten_shared(state):
     """Make what was learnt of the shared streams light."""
     state.bloom.learnt.unit *= LIGHTENING
     state.novel.learnt.unit *= LIGHTENING
+    state.stray.learnt.unit *= LIGHTENING
     state.huge.learnt.unit *= LIGHTENING
     state.fault.learnt.unit *= LIGHTENING
     state.tail.unit *= LIGHTENING

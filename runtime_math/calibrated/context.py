@@ -29,6 +29,7 @@ from runtime_math.numerics.compilation import jitted
 
 BLOOM = int(Stream.BLOOM)
 NOVEL_PAGE = int(Stream.NOVEL_PAGE)
+STRAY_ADDRESS = int(Stream.STRAY_ADDRESS)
 HUGE_REQUEST = int(Stream.HUGE_REQUEST)
 CONTENTION = int(Stream.CONTENTION)
 BYTES = int(Stream.BYTES)
@@ -107,8 +108,11 @@ def learn_context(state, family, payload):
         row = np.int64((payload >> FAMILY_SHIFT) & BYTE_MASK)
         transition_order.learn(state.family_order, row, family, load_weight)
     if rate_weight > 0.0:
-        learn_rate(state.bloom, (payload & BLOOM_BIT) != ZERO, rate_weight, SINGLE)
-        learn_rate(state.novel, (payload & NOVEL_BIT) != ZERO, rate_weight, SINGLE)
+        unknown = (payload & BLOOM_BIT) != ZERO
+        new = (payload & NOVEL_BIT) != ZERO
+        learn_rate(state.bloom, unknown, rate_weight, SINGLE)
+        learn_rate(state.novel, new, rate_weight, SINGLE)
+        learn_rate(state.stray, unknown and new, rate_weight, SINGLE)
         learn_rate(state.huge, (payload & HUGE_BIT) != ZERO, rate_weight, RARE)
 
 
@@ -138,6 +142,9 @@ def step_context(state, family, p_contention, p_bytes, new, huge, bloom_negative
     state.evidence[BLOOM] = WEIGHTS[BLOOM] * value
     value = rate_detector.step(state.novel.evidence, state.novel.ratios, new, SINGLE)
     state.evidence[NOVEL_PAGE] = WEIGHTS[NOVEL_PAGE] * value
+    stray = bloom_negative and new
+    value = rate_detector.step(state.stray.evidence, state.stray.ratios, stray, SINGLE)
+    state.evidence[STRAY_ADDRESS] = WEIGHTS[STRAY_ADDRESS] * value
     value = rate_detector.step(state.huge.evidence, state.huge.ratios, huge, RARE)
     state.evidence[HUGE_REQUEST] = WEIGHTS[HUGE_REQUEST] * value
     trials = tail_histogram.count(state.contention)

@@ -81,7 +81,7 @@ class CalibratedKernel(RuntimeMathKernel):
     <MembraneAction.FULL_VALIDATE: 1>
     >>> alarm, = kernel.status().alarms
     >>> alarm.family, alarm.cause
-    (<ApiFamily.POINTER_VALIDATION: 0>, <Stream.FAMILY_ADVERSE: 12>)
+    (<ApiFamily.POINTER_VALIDATION: 0>, <Stream.FAMILY_ADVERSE: 13>)
     """
 
     _dtypes = (LEAN_STATE, FULL_STATE)

@@ -24,6 +24,8 @@ GROWTH = 1.0 / (1.0 - 1.0 / MEMORY)
 LARGEST_UNIT = 1e9
 REFRESH_PERIOD = 32
 EXTRA_TRIALS = 3.0
+# Not having seen an event in n outcomes is no surprise while its rate is below this over n.
+UNSEEN = 2.0
 
 STATE = np.dtype(
     [
@@ -58,7 +60,8 @@ def upper_bound(rate, trials, margin):
 def refresh(state):
     """Recompute the bound from the counts."""
     mean = state.hits / state.trials
-    bound = upper_bound(mean, state.trials / state.unit, state.margin)
+    trials = state.trials / state.unit
+    bound = max(upper_bound(mean, trials, state.margin), UNSEEN / trials)
     state.bound = min(max(bound, state.lowest), state.highest)
 
 

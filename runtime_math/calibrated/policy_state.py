@@ -62,6 +62,7 @@ POOLED = int(rate_detector.Kind.POOLED)
 
 # Margins, in standard errors, between a learnt mean and the null it gives.
 RATE_MARGIN = 2.0
+LOWEST_RATE = 5e-4
 FAMILY_MARGIN = 1.5
 TAIL_MARGIN = 2.0
 
@@ -110,6 +111,7 @@ STATE = np.dtype(
         ("bucket", token_bucket.STATE),
         ("bloom", RATE_STREAM),
         ("novel", RATE_STREAM),
+        ("stray", RATE_STREAM),
         ("huge", RATE_STREAM),
         ("fault", RATE_STREAM),
         ("rates", family_rates.STATE),
@@ -142,7 +144,7 @@ STATE = np.dtype(
 @jitted
 def init_rate_stream(stream, prior_rate, prior_trials, kind):
     """Start a Bernoulli stream from its prior."""
-    learnt_rate.init(stream.learnt, prior_rate, prior_trials, RATE_MARGIN, 1e-3, 0.6)
+    learnt_rate.init(stream.learnt, prior_rate, prior_trials, RATE_MARGIN, LOWEST_RATE, 0.6)
     rate_detector.set_ratios(stream.ratios, stream.learnt.bound, kind)
     rate_detector.restart(stream.evidence)
 
@@ -185,6 +187,7 @@ def restart_all(state):
     rate_detector.restart(state.adverse)
     rate_detector.restart(state.bloom.evidence)
     rate_detector.restart(state.novel.evidence)
+    rate_detector.restart(state.stray.evidence)
     rate_detector.restart(state.huge.evidence)
     rate_detector.restart(state.fault.evidence)
     ladder.init(state.cost_ladder)
@@ -241,8 +244,9 @@ def init(state, mode, alpha_alarm, adverse_ceiling, latency_share):
     token_bucket.init(state.bucket)
     init_rate_stream(state.bloom, 0.01, 100.0, SINGLE)
     init_rate_stream(state.novel, 0.05, 100.0, SINGLE)
+    init_rate_stream(state.stray, 0.001, 100.0, SINGLE)
     init_rate_stream(state.huge, 0.0005, 10.0, RARE)
-    init_rate_stream(state.fault, 0.0005, 10.0, FAULT_KIND)
+    init_rate_stream(state.fault, 0.0005, 1000.0, FAULT_KIND)
     family_rates.init(state.rates, FAMILY_MARGIN, adverse_ceiling)
     set_family_ratios(state)
     for profile in range(PROFILE_COUNT):
@@ -260,7 +264,7 @@ def init(state, mode, alpha_alarm, adverse_ceiling, latency_share):
     level.init(state.contention_level, CONTENTION_MEMORY)
     tail_histogram.init(state.contention)
     transition_order.init(state.family_order, FAMILY_COUNT, 1.0 / 64.0, 1.5)
-    transition_order.init(state.cost_order, 2, 1.0 / 24.0, 1.2)
+    transition_order.init(state.cost_order, 2, 1.0 / 16.0, 1.2)
     transition_order.init(state.adverse_gap, 8, 1.0 / 16.0, 1.5)
     quarantine_queue.init(state.contexts)
     quarantine_queue.init(state.outcomes)

@@ -233,6 +233,7 @@ def status_of(policy):
     names = {
         Stream.BLOOM: "bloom",
         Stream.NOVEL_PAGE: "novel",
+        Stream.STRAY_ADDRESS: "stray",
         Stream.HUGE_REQUEST: "huge",
         Stream.FAULT: "fault",
     }

@@ -16,36 +16,38 @@ class Stream(IntEnum):
     ADVERSE = 0
     BLOOM = 1
     NOVEL_PAGE = 2
-    HUGE_REQUEST = 3
-    FAULT = 4
-    COST = 5
-    COST_TAIL = 6
-    CONTENTION = 7
-    BYTES = 8
-    FAMILY_ORDER = 9
-    COST_ORDER = 10
-    ADVERSE_GAP = 11
-    FAMILY_ADVERSE = 12
-    FAMILY_COST = 13
+    STRAY_ADDRESS = 3
+    HUGE_REQUEST = 4
+    FAULT = 5
+    COST = 6
+    COST_TAIL = 7
+    CONTENTION = 8
+    BYTES = 9
+    FAMILY_ORDER = 10
+    COST_ORDER = 11
+    ADVERSE_GAP = 12
+    FAMILY_ADVERSE = 13
+    FAMILY_COST = 14
 
 
 STREAM_COUNT = len(Stream)
-GLOBAL_COUNT = 12
+GLOBAL_COUNT = 13
 
 _WEIGHTS = {
-    Stream.ADVERSE: 0.195,
-    Stream.BLOOM: 0.11,
-    Stream.NOVEL_PAGE: 0.04,
-    Stream.HUGE_REQUEST: 0.08,
+    Stream.ADVERSE: 0.2,
+    Stream.BLOOM: 0.04,
+    Stream.NOVEL_PAGE: 0.015,
+    Stream.STRAY_ADDRESS: 0.03,
+    Stream.HUGE_REQUEST: 0.09,
     Stream.FAULT: 0.02,
     Stream.COST: 0.006,
-    Stream.COST_TAIL: 0.015,
-    Stream.CONTENTION: 0.145,
-    Stream.BYTES: 0.02,
+    Stream.COST_TAIL: 0.02,
+    Stream.CONTENTION: 0.19,
+    Stream.BYTES: 0.015,
     Stream.FAMILY_ORDER: 0.003,
-    Stream.COST_ORDER: 0.02,
+    Stream.COST_ORDER: 0.015,
     Stream.ADVERSE_GAP: 0.015,
-    Stream.FAMILY_ADVERSE: 0.325,
+    Stream.FAMILY_ADVERSE: 0.335,
     Stream.FAMILY_COST: 0.006,
 }
 WEIGHTS = np.array([_WEIGHTS[stream] for stream in Stream])
@@ -63,6 +65,7 @@ DESCRIPTIONS = {
     Stream.ADVERSE: "adverse outcomes over all families",
     Stream.BLOOM: "addresses the Bloom filter does not know",
     Stream.NOVEL_PAGE: "pages not seen lately",
+    Stream.STRAY_ADDRESS: "addresses the Bloom filter does not know, on new pages",
     Stream.HUGE_REQUEST: "requests of at least half the byte limit",
     Stream.FAULT: "inconsistent overlaps",
     Stream.COST: "costs above the usual, over all families",

@@ -22,7 +22,7 @@ GROUPS = (
         "///",
         (Stream.COST, Stream.FAMILY_COST, Stream.COST_TAIL, Stream.CONTENTION),
     ),
-    ("addresses", GREEN, "...", (Stream.BLOOM, Stream.NOVEL_PAGE)),
+    ("addresses", GREEN, "...", (Stream.BLOOM, Stream.NOVEL_PAGE, Stream.STRAY_ADDRESS)),
     ("sizes", ORANGE, "\\\\\\", (Stream.HUGE_REQUEST, Stream.BYTES)),
     ("overlap faults", PURPLE, "xxx", (Stream.FAULT,)),
     ("order of events", SKY, "---", (Stream.FAMILY_ORDER, Stream.COST_ORDER, Stream.ADVERSE_GAP)),
@@ -110,7 +110,7 @@ def _plot_cost(axis, timeline):
     axis.set_xlabel("call")
 
 
-def _one_legend(figure, axes):
+def _one_legend(figure, axes, markerscale=1):
     entries = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -122,7 +122,7 @@ def _one_legend(figure, axes):
         ncols=5,
         frameon=False,
         fontsize=8,
-        markerscale=6,
+        markerscale=markerscale,
     )
 
 
@@ -148,7 +148,7 @@ def timeline_figure(timeline):
         panel(axis, timeline)
     _tidy(axes)
     axes[0].set_title(timeline.title, loc="left", fontsize=10)
-    _one_legend(figure, axes)
+    _one_legend(figure, axes, markerscale=6)
     return figure
 
 
@@ -173,7 +173,7 @@ def comparison_figure(timelines):
         if index + 1 < len(timelines):
             pair[1].set_xlabel("")
     _tidy(axes)
-    _one_legend(figure, axes)
+    _one_legend(figure, axes, markerscale=6)
     return figure
 
 
@@ -221,6 +221,14 @@ def _marks(labels):
     return {label: POLICY_MARKS.get(label) or next(others) for label in labels}
 
 
+def _plain_numbers(axis):
+    """Label the ticks of a logarithmic axis with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def summary_figure(summary, mode):
     """Draw delays, escalation inside incidents and clean escalation, one mark for each policy.
 
@@ -256,7 +264,10 @@ def summary_figure(summary, mode):
             values = [max(found[names[i]], 0.5 if "delay" in key else 0.01) for i in places]
             axis.plot(values, places, mark, color=colour, ms=6, label=policy, mfc="none", mew=1.6)
         axis.set_yticks(range(len(names)), names)
-        axis.set_xscale("linear" if key == "inside_percent" else "log")
+        widest = max((row[key] or 0.0) for row in shown)
+        if key == "delay_median" or (key == "clean_percent" and widest > 10.0):
+            axis.set_xscale("log")
+            _plain_numbers(axis.xaxis)
         axis.set_xlabel(title)
         axis.grid(axis="x", color="#dddddd", lw=0.6)
         axis.spines[["top", "right"]].set_visible(False)
@@ -317,9 +328,11 @@ def alpha_figure(summary, mode, incidents=("adv2", "adv5", "adv20", "onefam", "t
         right.plot(percent, 0.89 + percent, "--", color=VERMILION, label="bound without back-off")
     left.set_ylabel("median delay (calls)")
     right.set_ylabel("clean calls escalated (%)")
+    right.set_ylim(0)
+    left.set_yscale("log")
+    _plain_numbers(left.yaxis)
     for axis in (left, right):
         axis.set_xscale("log")
-        axis.set_yscale("log")
         axis.set_xlabel("alpha_alarm (%)")
         axis.set_xticks(percent, [f"{value:g}" for value in percent])
         axis.minorticks_off()
