@@ -6,13 +6,11 @@ it back to the allocator in between.
 """
 
 import contextlib
-import mmap
 from dataclasses import dataclass
 
 import numpy as np
 
 from membrane import pipeline_entry
-from membrane.arena import Place
 from membrane.buffers import buffer_range
 from membrane.errors import (
     CorruptionError,
@@ -24,7 +22,6 @@ from membrane.errors import (
 from membrane.handle import Handle
 from membrane.ptr_validator import Outcome
 
-PAGE = mmap.PAGESIZE
 SIZE_LIMIT = 2**63
 
 _FAULTS = {
@@ -132,7 +129,11 @@ class AccessChecker:
                 fault = kind(f"{name} ({address:#x}) {text}")
             else:
                 rest = None
-        elif outcome == Outcome.FOREIGN and not buffered and not self.pipeline.is_mapped(address):
+        elif (
+            outcome == Outcome.FOREIGN
+            and not buffered
+            and not self.pipeline.mapped_span(address, 1)
+        ):
             # The reference's rules accept such an address, but using it would end the process.
             fault = WildPointerError(f"{name} ({address:#x}) is where the process has no memory")
         if outcome == Outcome.ONE_PAST_END:
@@ -143,29 +144,12 @@ class AccessChecker:
         """Return how many of `size` bytes may be used from a region on, 0 to `size`."""
         if region.rest is not None:
             return min(size, region.rest)
-        if not self.pipeline.repaired:
-            return size if self._mapped_span(region.address, size) == size else 0
-        return self._mapped_span(region.address, size)
+        return self.span(region.address, size)
 
-    def _mapped_span(self, address, size):
-        """Bytes of foreign memory from an address on: up to a hole, or to a block of ours."""
-        span = 0
-        while span < size:
-            here = address + span
-            if not self.pipeline.is_mapped(here):
-                return span
-            span += min(PAGE - here % PAGE, size - span)
-            if self.pipeline.repaired and self.pipeline.page_holds_blocks(here):
-                return self._span_to_block(address, here, span)
-        return span
-
-    def _span_to_block(self, address, page_part, span):
-        """Shorten a span that ends in a page with blocks to where the first of them begins."""
-        for offset in range(page_part - address, span):
-            place, block = self.pipeline.locate(address + offset)
-            if place != Place.NOWHERE and block.state != 2:
-                return offset
-        return span
+    def span(self, address, size):
+        """Return how many of `size` bytes of foreign memory may be used from an address on."""
+        pipeline = self.pipeline
+        return (pipeline.foreign_span if pipeline.repaired else pipeline.mapped_span)(address, size)
 
     @contextlib.contextmanager
     def pinned(self, *regions):

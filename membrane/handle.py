@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 
 from membrane import pipeline_entry
-from membrane.arena import Arena, FreeResult
+from membrane.arena import FreeResult
 from membrane.errors import CorruptionError, DoubleFreeError, UseAfterFreeError
 from runtime_math.types import SafetyLevel
 
@@ -21,20 +21,16 @@ class Lease:
 
     def __init__(self, pipeline, address):
         self.pipeline = pipeline
-        identity, _ = pipeline._call(pipeline_entry.locate_entry, address)
-        slot = Arena.slots(pipeline)[identity]
+        found = pipeline._call(pipeline_entry.locate_entry, address)
+        _, raw, _, self.size, self.generation, _, self.epoch, total, align = found
         self.address = address
-        self.size = int(slot["user_size"])
-        self.generation = int(slot["generation"])
-        self.epoch = int(slot["epoch"])
         self.result = None
         self._state = {"freed": False}
-        memory = tuple(int(slot[name]) for name in ("raw_base", "total", "align"))
         resources = pipeline._resources
-        pipeline._call(pipeline_entry.pin_entry, memory[0])
+        pipeline._call(pipeline_entry.pin_entry, raw)
         resources.pins += 1
         finalizer = weakref.finalize(
-            self, _depart, resources, memory, address, self.epoch, self._state
+            self, _depart, resources, (raw, total, align), address, self.epoch, self._state
         )
         finalizer.atexit = False
         self.__array_interface__ = {

@@ -23,7 +23,7 @@ unmapped addresses are never used, since that would end the process.
 import ctypes
 import functools
 
-from membrane.checks import PAGE, SIZE_LIMIT, AccessChecker
+from membrane.checks import SIZE_LIMIT, AccessChecker
 from membrane.errors import (
     CorruptionError,
     DoubleFreeError,
@@ -44,6 +44,7 @@ from runtime_math.types import ApiFamily
 
 __all__ = ["Call", "GuardedLibrary", "default_library"]
 
+PART = 4096  # bytes in which foreign strings are searched for their end
 FREE_FAULTS = {
     FreeResult.FREED_WITH_CANARY_CORRUPTION: (CorruptionError, Healing.NONE, "was overwritten"),
     FreeResult.DOUBLE_FREE: (DoubleFreeError, Healing.IGNORE_DOUBLE_FREE, "is free already"),
@@ -241,7 +242,7 @@ class GuardedLibrary:
 
     def _unclamped(self, region, size):
         """Under the reference's strict rules nothing is clamped; only unmapped memory stops it."""
-        return self.checker._mapped_span(region.address, size)
+        return self.checker.span(region.address, size)
 
     # --- strings ------------------------------------------------------------------------------
 
@@ -340,11 +341,11 @@ class GuardedLibrary:
         length = 0
         while end is None or length < end:
             here = region.address + length
-            part = PAGE - here % PAGE
+            part = PART - here % PART
             if end is not None:
                 part = min(part, end - length)
             if region.rest is None or not self.pipeline.repaired:
-                part = self.checker._mapped_span(here, part)
+                part = self.checker.span(here, part)
             found = ctypes.string_at(here, part).find(b"\0")
             if found >= 0:
                 return length + found, True

@@ -18,7 +18,7 @@ from membrane.memory import (
     store_word,
 )
 from membrane.table import TABLE
-from runtime_math.numerics.bits import leading_zeros
+from runtime_math.numerics.bits import leading_zeros, trailing_zeros
 from runtime_math.numerics.compilation import jitted
 
 PAGE_BITS = np.uint64(12)
@@ -32,6 +32,7 @@ ALL_BITS = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 WORD_SIZE = np.uint64(8)
 CHUNK_LAST = np.uint64((1 << 24) - 1)
 THREE = np.uint64(3)
+ROUND_UP = np.uint64(15)
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
 NONE = ALL_BITS
@@ -176,6 +177,29 @@ def candidate(state, address):
     if mark == ZERO:
         mark = chunk.cover
     return mark - ONE
+
+
+@jitted
+def first_start(state, address, last):
+    """Return the first start from `address` to `last`, or `NONE`."""
+    address = (address + ROUND_UP) & (ALL_BITS ^ ROUND_UP)
+    while address <= last:
+        found = table.find(state.chunks, address >> CHUNK_BITS)
+        following = (address | CHUNK_LAST) + ONE
+        if found != table.MISSING:
+            chunk = chunk_at(found)
+            if chunk.pages != ZERO:
+                starts = load_word(_starts_word(chunk, address))
+                starts &= ALL_BITS << ((address >> GRANULE_BITS) & BIT_MASK)
+                if starts != ZERO:
+                    bit = np.uint64(trailing_zeros(starts))
+                    start = ((address >> WORD_BITS) << WORD_BITS) | (bit << GRANULE_BITS)
+                    return start if start <= last else NONE
+                following = ((address >> WORD_BITS) + ONE) << WORD_BITS
+        if following < address:
+            break
+        address = following
+    return NONE
 
 
 @jitted

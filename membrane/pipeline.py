@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from membrane import arena, bloom, kernel_link, pipeline_entry, ptr_validator, tls_cache
-from membrane.arena import Arena, FreeResult, Place
+from membrane import arena, bloom, kernel_link, pipeline_entry, ptr_validator
+from membrane.arena import FreeResult, Place
 from membrane.buffers import buffer_range
 from membrane.fingerprint import REFERENCE_KEY
 from membrane.galois import PointerAbstraction
@@ -94,8 +94,9 @@ class _ThreadCache(threading.local):
     """The calling thread's validation cache."""
 
     def __init__(self):
-        self.storage = np.zeros(1, tls_cache.STATE)
+        self.storage = np.zeros(1, pipeline_entry.THREAD)
         self.address = self.storage.ctypes.data
+        self.last = self.storage[0]["last"]
 
 
 class _Resources:
@@ -213,7 +214,6 @@ class ValidationPipeline:
             mmap.PAGESIZE,
             *bloom.sizing(bloom.DEFAULT_EXPECTED_ITEMS, bloom.DEFAULT_FALSE_POSITIVE_RATE),
         )
-        self._last = record["last"]
         if not record["bloom"]["words"]:
             raise MemoryError("no memory for the Bloom filter")
 
@@ -301,10 +301,6 @@ class ValidationPipeline:
             raise ValueError(f"size must be an integer from 0 to {2**40}, got {size}")
         self._call(point, base, size)
 
-    def drained(self):
-        """Return the blocks that the latest free gave back to the source."""
-        return Arena.drained(self)
-
     # --- validation ---------------------------------------------------------------------------
 
     def validate(self, target):
@@ -340,7 +336,7 @@ class ValidationPipeline:
         else:
             code = self._validate(resources.address, self._caches.address, address)
         outcome = _OUTCOMES[code]
-        _, _, state, *facts = self._last.tolist()
+        _, _, state, *facts = self._caches.last.tolist()
         if code not in _DESCRIBED:
             facts = _NOTHING
         # As the class would, without the time it takes to look at names.
@@ -351,10 +347,6 @@ class ValidationPipeline:
         if self.repaired:
             self._call(pipeline_entry.disown_entry, address, size)
 
-    def page_holds_blocks(self, address):
-        """Whether the page of an address holds registered memory."""
-        return bool(self._call(pipeline_entry.page_holds_blocks_entry, address))
-
     def locate(self, address):
         """Return the `Place` of an address and the block it belongs to; tells the kernel nothing.
 
@@ -362,20 +354,21 @@ class ValidationPipeline:
         -------
         tuple of (Place, arena.Block or None)
         """
-        identity, place = self._call(pipeline_entry.locate_entry, int(uint64("address", address)))
+        point = pipeline_entry.locate_entry
+        place, *facts = self._call(point, int(uint64("address", address)))
         if place == Place.NOWHERE:
             return Place.NOWHERE, None
-        return Place(place), self.slot_block(identity)
+        return Place(place), arena.Block(*facts[:4], SafetyState(facts[4]))
 
-    def slot_block(self, identity):
-        """Return the block in a slot."""
-        slot = Arena.slots(self)[identity]
-        facts = [int(slot[name]) for name in arena.Block._fields]
-        return arena.Block(*facts[:4], SafetyState(facts[4]))
+    def mapped_span(self, address, size):
+        """Return how many of `size` bytes from an address on the process has before a hole."""
+        span = (int(uint64("address", address)), int(uint64("size", size)))
+        return self._call(pipeline_entry.mapped_span_entry, *span)
 
-    def is_mapped(self, address):
-        """Whether the process has memory at an address."""
-        return bool(self._call(pipeline_entry.mapped_entry, int(uint64("address", address))))
+    def foreign_span(self, address, size):
+        """Return how many of `size` foreign bytes there are before a hole or a block of ours."""
+        span = (int(uint64("address", address)), int(uint64("size", size)))
+        return self._call(pipeline_entry.foreign_span_entry, *span)
 
     @property
     def record(self):
@@ -391,7 +384,7 @@ class ValidationPipeline:
 
     def cache_statistics(self):
         """Return (hits, misses) of the calling thread's cache."""
-        cache = self._caches.storage[0]
+        cache = self._caches.storage[0]["cache"]
         return int(cache["hits"]), int(cache["misses"])
 
     @property

@@ -3,20 +3,24 @@
 import numpy as np
 from numba import types
 
-from membrane import arena, bloom, page_oracle, ptr_validator, tls_cache
+from membrane import arena, blocks, bloom, foreign, ptr_validator, tls_cache
 from membrane.memory import record_at
 from runtime_math.entry import EntryPoint
 
 state_at = record_at(ptr_validator.STATE)
-cache_at = record_at(tls_cache.STATE)
+# What a thread brings to a validation: its cache, and a place for the result.
+LAST = np.dtype([(name, np.uint64) for name in ptr_validator.Validation._fields], align=True)
+THREAD = np.dtype([("cache", tls_cache.STATE), ("last", LAST)], align=True)
+thread_at = record_at(THREAD)
 _WORD = types.uint64
+ZERO = np.uint64(0)
 
 
 @EntryPoint(_WORD, _WORD, _WORD)
-def validate_entry(state_address, cache_address, address):
-    state = state_at(state_address)
-    result = ptr_validator.validate(state, cache_at(cache_address), address)
-    last = state.last
+def validate_entry(state_address, thread_address, address):
+    thread = thread_at(thread_address)
+    result = ptr_validator.validate(state_at(state_address), thread.cache, address)
+    last = thread.last
     last.outcome = np.uint64(result.outcome)
     last.address = result.address
     last.state = np.uint64(result.state)
@@ -61,11 +65,6 @@ def pin_around_entry(state_address, address):
     return arena.pin_around(state_at(state_address).arena, address)
 
 
-@EntryPoint(_WORD, _WORD)
-def page_holds_blocks_entry(state_address, address):
-    return page_oracle.query(state_at(state_address).pages, address)
-
-
 @EntryPoint(_WORD, _WORD, _WORD, _WORD)
 def unpin_entry(state_address, raw, total, align):
     arena.unpin(state_at(state_address).arena, raw, total, align)
@@ -73,7 +72,22 @@ def unpin_entry(state_address, raw, total, align):
 
 @EntryPoint(_WORD, _WORD)
 def locate_entry(state_address, address):
-    return arena.locate(state_at(state_address).arena, address)
+    state = state_at(state_address).arena
+    identity, place = arena.locate(state, address)
+    if place == 0:
+        return place, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
+    slot = blocks.slot_at(blocks.slot_address(state, identity))
+    return (
+        place,
+        slot.raw_base,
+        slot.user_base,
+        slot.user_size,
+        np.uint64(slot.generation),
+        np.uint64(slot.state),
+        slot.epoch,
+        slot.total,
+        slot.align,
+    )
 
 
 @EntryPoint(_WORD, _WORD, _WORD)
@@ -81,9 +95,15 @@ def disown_entry(state_address, address, size):
     arena.disown(state_at(state_address).arena, address, size)
 
 
-@EntryPoint(_WORD, _WORD)
-def mapped_entry(state_address, address):
-    return ptr_validator.is_mapped(state_at(state_address), address)
+@EntryPoint(_WORD, _WORD, _WORD)
+def mapped_span_entry(state_address, address, size):
+    return foreign.mapped_span(state_at(state_address).foreign, address, size)
+
+
+@EntryPoint(_WORD, _WORD, _WORD)
+def foreign_span_entry(state_address, address, size):
+    state = state_at(state_address)
+    return foreign.foreign_span(state.foreign, state.arena, address, size)
 
 
 @EntryPoint(_WORD)

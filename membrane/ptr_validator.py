@@ -15,21 +15,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from membrane import arena, blocks, bloom, heal, kernel_link, metrics, page_oracle, tls_cache
+from membrane import (
+    arena,
+    blocks,
+    bloom,
+    foreign,
+    heal,
+    kernel_link,
+    metrics,
+    page_oracle,
+    tls_cache,
+)
 from membrane.blocks import NO_SLOT
-from membrane.memory import address_of, c_residency
 from runtime_math.numerics.compilation import jitted
 
 STAGE_COUNT = 7
 NO_EXIT = -1
-MAPPED_PAGES = 64
 POINTER_VALIDATION = 0
 HARDENED = 1
 OFF = 2
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
 ALIGNMENT_MASK = np.uint64(7)
-PAGE_BITS = np.uint64(12)
 MAX = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 PAGE_CHECK_NS = np.uint64(6)
 COST_NS = np.array([1, 5, 10, 30, 20, 10, 5], np.uint64)
@@ -83,19 +90,14 @@ TRACE = np.dtype(
     ],
     align=True,
 )
-LAST = np.dtype([(name, np.uint64) for name in Validation._fields], align=True)
 STATE = np.dtype(
     [
         ("mode", np.int64),
-        ("last", LAST),
         ("link", kernel_link.LINK),
         ("trace", TRACE),
         ("order_seen", np.int64),
         ("order_safe", np.int64),
-        ("page_mask", np.uint64),
-        ("mapped", np.uint64, (MAPPED_PAGES,)),
-        ("mapped_uses", np.uint64),
-        ("residency", np.uint64, (1,)),
+        ("foreign", foreign.STATE),
         ("metrics", metrics.STATE),
         ("healing", heal.STATE),
         ("pages", page_oracle.STATE),
@@ -287,28 +289,9 @@ def _validate_reference(state, cache, address, order):
 
 
 @jitted
-def is_mapped(state, address):
-    """Whether the process has memory at an address, so that reading it would not end it.
-
-    Pages found mapped are remembered; one answer in 64 is asked of the system all the same.
-    """
-    page = address & state.page_mask
-    place = np.int64((page >> PAGE_BITS) & np.uint64(MAPPED_PAGES - 1))
-    state.mapped_uses += ONE
-    if state.mapped[place] == page + ONE and state.mapped_uses & np.uint64(63) != ZERO:
-        return True
-    mapped = c_residency(page, ONE, address_of(state) + RESIDENCY_OFFSET) == 0
-    state.mapped[place] = page + ONE if mapped else ZERO
-    return mapped
-
-
-RESIDENCY_OFFSET = np.uint64(STATE.fields["residency"][1])
-
-
-@jitted
 def _outside(state, position, address, profile, cost_ns):
     """End of a validation of an address that no block of ours ever covered."""
-    wild = not is_mapped(state, address)
+    wild = not foreign.was_mapped(state.foreign, address)
     _report(state, position, 1 if wild else profile, cost_ns, wild)
     return _bare(10 if wild else 3, address, 1 if wild else 0)
 
@@ -494,7 +477,7 @@ def init(state, mode, page_size):
     """Start the parts that are not started on their own: pages and the memory of orders."""
     state.mode = mode
     state.order_seen = -1
-    state.page_mask = MAX - (page_size - ONE)
+    foreign.init(state.foreign, page_size)
     page_oracle.init(state.pages, not state.arena.repaired)
 
 

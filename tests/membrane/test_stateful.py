@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from membrane import FreeResult, Outcome, RegionSource, SafetyState, ValidationPipeline
+from membrane.arena import Arena
 
 MAX_BYTES, MAX_ENTRIES = 3000, 5
 FOUND = (Outcome.VALIDATED, Outcome.CACHED_VALID)
@@ -111,7 +112,9 @@ class Membrane(RuleBasedStateMachine):
         drained = []
         while sum(b.total for b in queue) > MAX_BYTES or len(queue) > MAX_ENTRIES:
             drained.append(queue.pop(0))
-        assert [entry.user_base for entry in self.pipeline.drained()] == [b.base for b in drained]
+        assert [entry.user_base for entry in Arena.drained(self.pipeline)] == [
+            b.base for b in drained
+        ]
         for gone in drained:
             gone.stage = "released"
             self.quarantine.remove(gone)

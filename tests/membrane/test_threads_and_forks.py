@@ -56,8 +56,13 @@ def test_threads_on_the_same_blocks(scripted):
                         shared[place] = pipeline.allocate_address(64)
                         made += 1
                 else:
-                    found = pipeline.validate(address + draw.randrange(64))
+                    offset = draw.randrange(64)
+                    found = pipeline.validate(address + offset)
                     validated += 1
+                    # The facts belong together, whoever has the memory by now.
+                    assert found.address == address + offset
+                    if found.can_write and found.base is not None:
+                        assert found.base + 64 - found.address == found.remaining
                     assert found.outcome not in (Outcome.CORRUPTED, Outcome.WILD, Outcome.NULL)
             return made, validated
 
