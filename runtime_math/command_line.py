@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from runtime_math.evaluation.commands import COMMANDS
+
 TRACE_PATTERN = "*.csv.gz"
 PROGRESS_AFTER_SECONDS = 2.0
 ADDRESS_EXAMPLE = "0x7f0000001000"
@@ -206,6 +208,10 @@ def info():
 
     for name, value in precompile.environment().items():
         click.echo(f"{name:18} {value}")
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
 
 
 def main():

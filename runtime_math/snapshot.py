@@ -147,7 +147,7 @@ BREACHED = 3
 TRANSITIONING = 2
 
 
-class KernelSnapshot(namedtuple("KernelSnapshot", SNAPSHOT.names)):
+class KernelSnapshot(namedtuple("KernelSnapshot", SNAPSHOT.names)):  # type: ignore[misc]
     """Figures of a kernel at one moment, by name; ``print`` shows them as a table.
 
     Counters ending in ``_count`` count events (mostly entries into a code), rates and energies
