@@ -56,6 +56,7 @@ from membrane.search import (
     Place,
     based,
     contains,
+    covering,
     locate,
     lookup,
     place,
@@ -192,9 +193,18 @@ def _unearth(state, address, size, disowned):
 
 @jitted
 def disown(state, address, size):
-    """Forget the graves in a range: somebody else is known to own it now."""
+    """Forget the graves in a range: somebody else is known to own it now.
+
+    Not if the range is in a grave whose memory is still pinned: then it is a view of that block.
+    """
+    identity = covering(state, address)
+    if identity != NO_SLOT:
+        slot = slot_at(slot_address(state, identity))
+        if table.find(state.pins, slot.raw_base) != table.MISSING:
+            return False
     _unearth(state, address, size, True)
     table.remove(state.retired, address)
+    return True
 
 
 @jitted

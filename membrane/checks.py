@@ -114,9 +114,9 @@ class AccessChecker:
         found = self.pipeline.validate(address)
         outcome, rest = found.outcome, found.remaining
         buffered = length is not None
-        if buffered and outcome in (Outcome.RELEASED, Outcome.WILD, Outcome.NULL):
+        lively = (Outcome.RELEASED, Outcome.WILD, Outcome.NULL)
+        if buffered and outcome in lively and self.pipeline.disown(address, length):
             # The object is alive, so the memory is its own (an empty one may have none at all).
-            self.pipeline.disown(address, length)
             outcome = Outcome.FOREIGN
         if outcome in (Outcome.FOREIGN, Outcome.BYPASSED):
             rest = length

@@ -324,7 +324,8 @@ class ValidationPipeline:
         found = self._classify(address)
         if found.outcome not in (Outcome.FOREIGN, Outcome.RELEASED, Outcome.WILD):
             return found
-        self.disown(address, length)
+        if not self.disown(address, length):
+            return found
         return ValidationOutcome(
             Outcome.FOREIGN, address, SafetyState.UNKNOWN, address, length, None
         )
@@ -343,9 +344,14 @@ class ValidationPipeline:
         return tuple.__new__(ValidationOutcome, (outcome, address, _STATES[state], *facts))
 
     def disown(self, address, size):
-        """Forget blocks that were released from a range which somebody else is known to own."""
-        if self.repaired:
-            self._call(pipeline_entry.disown_entry, address, size)
+        """Forget blocks that were released from a range which somebody else is known to own.
+
+        Returns
+        -------
+        bool
+            False where nobody else can own it: a view keeps the memory of a freed block.
+        """
+        return not self.repaired or self._call(pipeline_entry.disown_entry, address, size)
 
     def locate(self, address):
         """Return the `Place` of an address and the block it belongs to; tells the kernel nothing.

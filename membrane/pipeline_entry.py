@@ -92,7 +92,7 @@ def locate_entry(state_address, address):
 
 @EntryPoint(_WORD, _WORD, _WORD)
 def disown_entry(state_address, address, size):
-    arena.disown(state_at(state_address).arena, address, size)
+    return arena.disown(state_at(state_address).arena, address, size)
 
 
 @EntryPoint(_WORD, _WORD, _WORD)

@@ -151,8 +151,11 @@ def test_views_keep_memory_from_being_released(pipeline):
         block.free()
         assert pinned.validate(block.lease.address).outcome == Outcome.RELEASED
         assert set(source.outstanding) == raw
+        # The buffer is alive, but what it shows is the freed block, not somebody else's memory.
+        for target in (view, block, view[8:]):
+            assert pinned.validate(target).outcome == Outcome.RELEASED
         view[0] = 1
-        del view, block
+        del view, block, target
         gc.collect()
         pinned.validate(0)
         assert not source.outstanding
@@ -272,6 +275,21 @@ def test_closing_gives_everything_back():
             with pytest.raises(ValueError, match="closed"):
                 use(5)
         pipeline.close()
+
+
+def test_a_view_outlives_its_pipeline():
+    source = RegionSource(1 << 16)
+    pipeline = ValidationPipeline(0, source=source)
+    block = pipeline.allocate(8)
+    pipeline.allocate_address(8)
+    view = memoryview(block)
+    block.free()
+    pipeline.close()
+    view[0] = 1
+    assert len(source.outstanding) == 2
+    del view, block
+    gc.collect()
+    assert not source.outstanding
 
 
 def test_a_forgotten_pipeline_gives_everything_back():
