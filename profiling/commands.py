@@ -254,8 +254,9 @@ def main(arguments=None):
         arguments, command = arguments[:split], arguments[split + 1 :]
     options = _parser().parse_args(arguments)
     # SIGTERM ends a recording as Ctrl-C does; a shell's background job ignores Ctrl-C otherwise.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    previous = {
+        number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         return int(options.run(options, Console(), command))
     except ProfilingError as error:
@@ -263,3 +264,6 @@ def main(arguments=None):
         return int(error.status)
     except KeyboardInterrupt:
         return int(ExitStatus.INTERRUPTED)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

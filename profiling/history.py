@@ -5,9 +5,10 @@ from pathlib import Path
 
 from profiling import aggregate
 from profiling.faults import ProfilingError
+from profiling.resolve import INLINED, JITTED
 
 DEFAULT_FILE = Path("profiles") / "log.jsonl"
-HEADINGS = ("date", "recording", "revision", "samples", "top-5 (self %)", "change")
+HEADINGS = ("date", "recording", "revision", "samples", "top-5 of jitted code (self %)", "change")
 _TOP = 5
 
 
@@ -23,7 +24,7 @@ def append(file, recorded):
         "samples": recorded.meta["samples"]["run"],
         "top": [
             {"symbol": row.symbol, "place": row.place, "share": round(row.share, 4)}
-            for row in aggregate.ranking(recorded.folded)[:_TOP]
+            for row in aggregate.ranking(recorded.folded, kinds=(JITTED, INLINED))[:_TOP]
         ],
     }
     if file.exists() and entry in read(file):
@@ -58,7 +59,7 @@ def _change(entry, previous):
     before = {row["symbol"] for row in previous["top"]}
     parts = [f"+{name}" for name in sorted(now - before)]
     parts += [f"-{name}" for name in sorted(before - now)]
-    return " ".join(parts) or "same five"
+    return " ".join(parts) or "same set"
 
 
 def rows(entries):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 # The only characters of a qualified name that are no identifier characters come in these words;
 # decoding every "_hh" would garble names such as "scale_2d".
-_BRACKETED = re.compile(r"_3c(locals|lambda|listcomp|setcomp|dictcomp|genexpr|module)_3e")
+_BRACKETED = re.compile(r"_3c(locals|lambda|listcomp|setcomp|dictcomp|genexpr|module|dynamic)_3e")
 _NON_ASCII = re.compile(r"(?:_[89a-f][0-9a-f]){2,}")
 _LENGTH = re.compile(r"\d+")
 

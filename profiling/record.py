@@ -15,7 +15,7 @@ from profiling.backends import BACKENDS, perf_map
 from profiling.faults import ExitStatus, ProfilingError
 from profiling.launch import Program
 from profiling.render import flamegraph, speedscope, tables
-from profiling.resolve import MemoryMap, Resolver
+from profiling.resolve import INLINED, JITTED, MemoryMap, Resolver
 from profiling.symbols import load_tables
 
 _POLL_SECONDS = 0.05
@@ -187,7 +187,7 @@ def _judge(request, run, folded):
     jitted = sum(
         count
         for (phase, frames), count in folded.items()
-        if any(frame.kind in ("jitted", "inlined") for frame in frames)
+        if any(frame.kind in (JITTED, INLINED) for frame in frames)
     )
     if run.interrupted:
         return ExitStatus.INTERRUPTED, "interrupted; what was sampled until then is kept"
@@ -277,11 +277,13 @@ def _write(partial, request, run, meta, folded):
         for pid, table in run.tables.items()
     }
     (partial / recording.SYMBOLS).write_text(json.dumps(symbols, indent=1) + "\n")
-    rows = aggregate.ranking(folded)[:_TOP_ROWS]
-    (partial / recording.TOP_JSON).write_text(
-        json.dumps([row._asdict() for row in rows], indent=1) + "\n"
-    )
-    (partial / recording.TOP_TEXT).write_text(tables.top_text(meta, rows))
+    rankings = {
+        "all": aggregate.ranking(folded)[:_TOP_ROWS],
+        "jitted": aggregate.ranking(folded, kinds=(JITTED, INLINED))[:_TOP_ROWS],
+    }
+    rows = {name: [row._asdict() for row in ranked] for name, ranked in rankings.items()}
+    (partial / recording.TOP_JSON).write_text(json.dumps(rows, indent=1) + "\n")
+    (partial / recording.TOP_TEXT).write_text(tables.top_text(meta, rankings))
     title = request.identifier or " ".join(request.command)
     (partial / recording.FLAMEGRAPH).write_text(flamegraph.render(folded, title))
     (partial / recording.SPEEDSCOPE).write_text(json.dumps(speedscope.render(folded, title)))

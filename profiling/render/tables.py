@@ -54,10 +54,13 @@ def named_line(meta):
     return f"{jitted['samples']} samples end in jitted code, {share:.1f} % of them with a name"
 
 
-def top_text(meta, rows):
-    """Return the text of top.txt."""
-    table = plain_table(TOP_HEADINGS, [row_cells(*item) for item in enumerate(rows, 1)])
-    return f"{summary_line(meta)}\n{named_line(meta)}\n\n{table}\n"
+def top_text(meta, rankings):
+    """Return the text of top.txt: everything, then jitted code alone."""
+    parts = [f"{summary_line(meta)}\n{named_line(meta)}\n"]
+    for heading, rows in (("everything", rankings["all"]), ("jitted code", rankings["jitted"])):
+        cells = [row_cells(*item) for item in enumerate(rows, 1)]
+        parts.append(f"{heading}\n\n{plain_table(TOP_HEADINGS, cells)}\n")
+    return "\n".join(parts)
 
 
 def _rank(number):
