@@ -14,18 +14,21 @@ checkout never recompiles. It also survives what a cache should survive: an inst
 written to, a truncated cache file, a full disk.
 """
 
+import contextlib
 import dis
 import functools
+import gc
 import hashlib
 import re
 import sys
 import warnings
 from types import FunctionType, ModuleType
 
-from numba import njit
+from numba import types
+from numba.core import typed_passes, untyped_passes
 from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, DefaultPassBuilder
 from numba.core.errors import NumbaWarning
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime import rtsys
@@ -34,6 +37,9 @@ _IMPORT = re.compile(rb"^(?:from|import) ([\w.]+)", re.MULTILINE)
 # IEEE semantics throughout: recorded decisions depend on the last bit, so no fastmath, and a
 # division by zero gives inf or nan instead of an exception.
 _OPTIONS = {"error_model": "numpy", "fastmath": False}
+
+# Garbage of some ten megabytes may pile up before it is collected.
+_COMPILING_THRESHOLDS = (100_000, 50, 1000)
 
 
 def jitted(function=None, /, **options):
@@ -82,9 +88,34 @@ def entry_jitted(function=None, /, **options):
     """
     if function is None:
         return functools.partial(entry_jitted, **options)
-    dispatcher = njit(**{**_OPTIONS, **options})(function)
-    dispatcher._cache = DependencyCache(function)
-    return dispatcher
+    return _EntryDispatcher(function, {**_OPTIONS, **options})
+
+
+def _nopython(options):
+    return {**options, "nopython": True, "boundscheck": None}
+
+
+@contextlib.contextmanager
+def _rare_collections():
+    """Let the garbage collector run seldom: it takes a fifth of a long compilation otherwise."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*_COMPILING_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+class _EntryDispatcher(CPUDispatcher):
+    """Dispatcher of a function that is entered from outside, with this project's cache."""
+
+    def __init__(self, function, options):
+        super().__init__(function, targetoptions=_nopython(options))
+        self._cache = DependencyCache(function)
+
+    def compile(self, sig):
+        with _rare_collections():
+            return super().compile(sig)
 
 
 class _LinkedLibrary(JITCodeLibrary):
@@ -98,8 +129,32 @@ class _LinkedLibrary(JITCodeLibrary):
         self._finalized = True
 
 
+# Passes for what jitted functions of this project do not contain: nested functions and generator
+# expressions, array expressions, `with` blocks, calls of `literally`, overloads to inline.
+_NEEDLESS_PASSES = {
+    untyped_passes.WithLifting,
+    untyped_passes.InlineClosureLikes,
+    untyped_passes.MakeFunctionToJitFunction,
+    untyped_passes.FindLiterallyCalls,
+    untyped_passes.LiteralUnroll,
+    untyped_passes.RewriteDynamicRaises,
+    typed_passes.InlineOverloads,
+    typed_passes.NopythonRewrites,
+    typed_passes.NoPythonSupportedFeatureValidation,
+    typed_passes.AnnotateTypes,
+    typed_passes.DumpParforDiagnostics,
+}
+
+
 class _LinkedCompiler(Compiler):
     """Numba's compiler, ending with a library to link instead of machine code."""
+
+    def define_pipelines(self):
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.passes = [step for step in manager.passes if step[0] not in _NEEDLESS_PASSES]
+        manager._finalized = False
+        manager.finalize()
+        return [manager]
 
     def compile_extra(self, func):
         state = self.state
@@ -120,7 +175,7 @@ class _LinkedDispatcher(CPUDispatcher):
         self._twin_options = options
         super().__init__(
             function,
-            targetoptions={**options, "nopython": True, "boundscheck": None},
+            targetoptions=_nopython(options),
             pipeline_class=_LinkedCompiler,
         )
 
@@ -128,6 +183,11 @@ class _LinkedDispatcher(CPUDispatcher):
     def for_python(self):
         """Twin that is compiled to the end, with its own cache entry."""
         return entry_jitted(self.py_func, **self._twin_options)
+
+    def get_call_template(self, args, kws):
+        # A constant argument has a type of its own, which would compile the function once more.
+        kws = {name: types.unliteral(kind) for name, kind in kws.items()}
+        return super().get_call_template(tuple(map(types.unliteral, args)), kws)
 
     def add_overload(self, cres):
         # Numba's table of entry points for calls from Python stays without this one.
