@@ -49,7 +49,7 @@ EXCESS_END_OCTAVES = 6.0
 LN_2 = math.log(2.0)
 
 COST_AVERAGE_STEP = 1.0 / 16.0
-RECENT_STEP = 1.0 / 128.0
+RECENT_STEP = 1.0 / 32.0
 LONGEST_GAP = 7
 
 # Layout of an outcome in the quarantine queue; the cost in 2^-24 octaves, its bin and its excess

@@ -63,6 +63,10 @@ POOLED = int(rate_detector.Kind.POOLED)
 # Margins, in standard errors, between a learnt mean and the null it gives.
 RATE_MARGIN = 2.0
 LOWEST_RATE = 5e-4
+
+# Times a family, or another symbol, must have been learnt before its place in the order counts.
+KNOWN_FAMILY = 120.0
+KNOWN_SYMBOL = 10.0
 FAMILY_MARGIN = 1.5
 TAIL_MARGIN = 2.0
 
@@ -263,9 +267,9 @@ def init(state, mode, alpha_alarm, adverse_ceiling, latency_share):
     level.start(state.load, 0.0)
     level.init(state.contention_level, CONTENTION_MEMORY)
     tail_histogram.init(state.contention)
-    transition_order.init(state.family_order, FAMILY_COUNT, 1.0 / 64.0, 1.5)
-    transition_order.init(state.cost_order, 2, 1.0 / 16.0, 1.2)
-    transition_order.init(state.adverse_gap, 8, 1.0 / 16.0, 1.5)
+    transition_order.init(state.family_order, FAMILY_COUNT, 1.0 / 64.0, 1.5, KNOWN_FAMILY)
+    transition_order.init(state.cost_order, 2, 1.0 / 16.0, 1.2, KNOWN_SYMBOL)
+    transition_order.init(state.adverse_gap, 8, 1.0 / 16.0, 1.5, KNOWN_SYMBOL)
     quarantine_queue.init(state.contexts)
     quarantine_queue.init(state.outcomes)
     page_novelty.init(state.pages)

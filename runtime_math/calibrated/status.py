@@ -260,6 +260,7 @@ def status_of(policy):
             family
             for family in ApiFamily
             if policy["recent_adverse"][family] > 1.2 * ceilings[family]
+            and (policy["alarms"]["active"][[family, GLOBAL]]).any()
         ),
     )
 

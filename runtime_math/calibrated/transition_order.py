@@ -8,7 +8,8 @@ which is forgiven a tolerance:
 
 As long as no transition is more than `tolerance` times as probable as the slow law has it, the
 factor's conditional mean is at most the total of the fast model, which is one: a
-Shiryaev-Roberts e-detector.
+Shiryaev-Roberts e-detector. A symbol that has hardly been learnt yet never counts as evidence (its
+factor is clipped at one, which only lowers the mean): a newcomer is not a changed order.
 
 References
 ----------
@@ -38,10 +39,12 @@ STATE = np.dtype(
         ("slow", np.float64, (LARGEST_ALPHABET, LARGEST_ALPHABET)),
         ("fast", np.float64, (LARGEST_ALPHABET, LARGEST_ALPHABET)),
         ("row_total", np.float64, (LARGEST_ALPHABET,)),
+        ("column_total", np.float64, (LARGEST_ALPHABET,)),
         ("unit", np.float64),
         ("evidence", np.float64),
         ("fast_rate", np.float64),
         ("tolerance", np.float64),
+        ("known_count", np.float64),
         ("symbols", np.int64),
     ],
     align=True,
@@ -49,15 +52,17 @@ STATE = np.dtype(
 
 
 @jitted
-def init(state, symbols, fast_rate, tolerance):
+def init(state, symbols, fast_rate, tolerance, known_count):
     """Start with one imagined transition of each kind and no evidence."""
     state.symbols = symbols
     state.fast_rate = fast_rate
     state.tolerance = tolerance
+    state.known_count = known_count
     state.unit = 1.0
     state.evidence = 0.0
     for row in range(LARGEST_ALPHABET):
         state.row_total[row] = symbols
+        state.column_total[row] = 0.0
         for column in range(LARGEST_ALPHABET):
             state.slow[row, column] = 1.0
             state.fast[row, column] = 1.0 / symbols
@@ -70,6 +75,7 @@ def learn(state, row, symbol, weight):
     mass = state.unit * weight
     state.slow[row, symbol] += mass
     state.row_total[row] += mass
+    state.column_total[symbol] += mass
     if state.unit > LARGEST_UNIT:
         for index in range(LARGEST_ALPHABET):
             total = 0.0
@@ -80,6 +86,7 @@ def learn(state, row, symbol, weight):
                 if column < state.symbols:
                     total += kept
             state.row_total[index] = total
+            state.column_total[index] /= state.unit
         state.unit = 1.0
 
 
@@ -90,6 +97,8 @@ def observe(state, row, symbol):
         slow = state.slow[row, symbol] / state.row_total[row]
         mixed = FAST_SHARE * state.fast[row, symbol] + (1.0 - FAST_SHARE) * slow
         factor = mixed / (state.tolerance * slow)
+        if state.column_total[symbol] < state.known_count * state.unit:
+            factor = min(factor, 1.0)
         state.evidence = min((1.0 + state.evidence) * factor, EVIDENCE_CAP)
     keep = 1.0 - state.fast_rate
     for column in range(state.symbols):
@@ -135,6 +144,8 @@ class TransitionOrder(Monitor):
         Step of the fast model's moving average.
     tolerance : float, at least 1, default 1.5
         Factor by which any transition may become more probable without counting as a change.
+    known_count : float, default 10
+        Times a symbol must have been learnt before it counts as evidence.
 
     Examples
     --------
@@ -152,6 +163,7 @@ class TransitionOrder(Monitor):
         "symbols": (_alphabet, LARGEST_ALPHABET),
         "fast_rate": (unit_interval, 1 / 64),
         "tolerance": (_tolerance, 1.5),
+        "known_count": (finite, 10.0),
     }
     initialise = init
     learn = operation(learn, row=_symbol, symbol=_symbol, weight=unit_interval)
