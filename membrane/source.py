@@ -124,6 +124,8 @@ class RegionSource(MemorySource):
         Bytes of the array.
     margin : int, default 0
         Bytes at both ends that are never handed out.
+    align : int, default 16
+        What the first address is a multiple of.
 
     Examples
     --------
@@ -138,9 +140,11 @@ class RegionSource(MemorySource):
     True
     """
 
-    def __init__(self, size, margin=0):
+    def __init__(self, size, margin=0, align=16):
         super().__init__()
-        self.memory = np.zeros(size, np.uint8)
+        memory = np.zeros(size + align, np.uint8)
+        skipped = -memory.ctypes.data % align
+        self.memory = memory[skipped : skipped + size]
         start = self.memory.ctypes.data
         self._free = [(start + margin, start + size - margin)]
         self.outstanding = {}
