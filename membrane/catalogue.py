@@ -330,6 +330,15 @@ def stale_validation_in_another_thread(world):
     return world.pipeline.validate(world.block)
 
 
+@mistake(825, "use a handle that another thread has freed")
+def stale_handle_in_another_thread(world):
+    handle = world.pipeline.allocate(SIZE)
+    thread = threading.Thread(target=handle.free)
+    thread.start()
+    thread.join()
+    return world.libc.memset(handle, 0, 1)
+
+
 @mistake(415, "free twice")
 def double_free(world):
     return world.libc.free(world.freed())
