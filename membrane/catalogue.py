@@ -86,7 +86,7 @@ class World:
         return self.array.ctypes.data + 1024
 
 
-MISTAKES = []
+MISTAKES: list = []
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ COLLECTOR_POINTS = (
     pipeline_entry.unpin_entry,
     pipeline_entry.release_entry,
 )
-_locked_pipelines = weakref.WeakSet()
+_locked_pipelines: weakref.WeakSet = weakref.WeakSet()
 
 
 def _renew_locks():

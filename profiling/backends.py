@@ -39,7 +39,7 @@ class RawSample(NamedTuple):
     pid: int
     thread: str
     frames: tuple
-    count: int
+    count: int  # type: ignore[assignment] # hides tuple.count
 
 
 def _find(program):

@@ -36,7 +36,7 @@ class Stack(NamedTuple):
     process: int
     thread: str
     frames: tuple
-    count: int
+    count: int  # type: ignore[assignment] # hides tuple.count
 
 
 def shorten(path):

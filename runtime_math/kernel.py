@@ -80,7 +80,7 @@ class RuntimeMathKernel:
     # What a kernel with another record replaces: compiled calls, batch loops, the dtypes.
     _points = entry
     _loops = batch
-    _dtypes = (KERNEL_STATE,)
+    _dtypes: tuple = (KERNEL_STATE,)
 
     def __new__(cls, mode=None, policy="faithful", **settings):
         if not isinstance(policy, str) or policy not in _POLICIES:

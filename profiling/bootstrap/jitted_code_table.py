@@ -25,8 +25,6 @@ import sys
 import time
 import warnings
 
-import jitted_code_unwinding
-
 _GATE_TIMEOUT_SECONDS = 60.0
 _PR_SET_PTRACER = 0x59616D61
 _SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
@@ -291,6 +289,8 @@ def _announce_end(folder, pid):
 
 def install():
     """Install the hooks; called once, before the program's own first line."""
+    import jitted_code_unwinding  # only this folder's sitecustomize has it on its path
+
     folder = os.environ["JITTED_CODE_TABLE"]
     unwinding = None
     if os.environ.get("JITTED_CODE_UNWIND") and jitted_code_unwinding.supported():

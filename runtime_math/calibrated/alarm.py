@@ -57,7 +57,7 @@ class AlarmSummary(NamedTuple):
     raised_call: int
     onset_call: int
     renewals: int
-    count: int
+    count: int  # type: ignore[assignment] # hides tuple.count
 
 
 @jitted

@@ -49,7 +49,7 @@ STATE = histogram_state(BIN_COUNT)
 class Histogram(NamedTuple):
     """How much has been learnt, and the bins of the median and the upper percentile."""
 
-    count: float
+    count: float  # type: ignore[assignment] # hides tuple.count
     median_bin: int
     upper_percentile_bin: int
 

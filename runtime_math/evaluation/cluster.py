@@ -1,6 +1,6 @@
 """Work on an existing Dask cluster: the same functions, the same results, other machines."""
 
-CONNECT_SECONDS = 8
+CONNECT_SECONDS = 4
 
 
 class ClusterError(RuntimeError):
@@ -65,7 +65,7 @@ def run_on_cluster(function, items, address, progress=None):
         start, results = time.monotonic(), {}
         futures = client.map(function, items, pure=False)
         places = {future.key: index for index, future in enumerate(futures)}
-        for future, result in as_completed(futures, with_results=True):
+        for future, result in as_completed(futures, loop=client.loop, with_results=True):
             results[places[future.key]] = result
             if progress is not None:
                 progress(len(results), len(items), time.monotonic() - start)

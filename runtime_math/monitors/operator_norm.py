@@ -50,7 +50,7 @@ GROWTH = np.dtype(
     align=True,
 )
 STATE = np.dtype(
-    [("tracker", TRACKER), *((name, GROWTH[name]) for name in GROWTH.names)], align=True
+    [("tracker", TRACKER), *((name, GROWTH[name]) for name in GROWTH.names or ())], align=True
 )
 
 

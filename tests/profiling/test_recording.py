@@ -1,6 +1,7 @@
 """What becomes of programs that fail, fork, run threads, or never call jitted code."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,3 +143,20 @@ def test_one_recording_is_asked_for():
     finished = profiling("record")
     assert finished.returncode == ExitStatus.USAGE
     assert "an id, --all, or --" in finished.stderr
+
+
+@pytest.mark.skipif(shutil.which("perf") is None, reason="perf is not installed")
+def test_perf_backend_names_jitted_functions(tmp_path):
+    finished = profiling(
+        "record", "--backend", "perf", "--out", tmp_path / "r", "--", "python", FAULTS, "threads"
+    )
+    if finished.returncode == ExitStatus.TOOL_UNUSABLE:
+        pytest.skip(finished.stderr)
+    assert finished.returncode == 0, finished.stderr
+    recorded = recording.load(tmp_path / "r")
+    assert recorded.meta["jitted"]["named_share"] >= 0.99
+    assert jitted_samples(recorded.folded) > 50
+    (table,) = (tmp_path / "r").glob("perf-*.map")
+    entries = [line.split(maxsplit=2) for line in table.read_text().splitlines()]
+    assert {"__main__.spin"} <= {name for _, _, name in entries}
+    assert all(int(size, 16) > 0 for _, size, _ in entries)
