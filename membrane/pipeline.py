@@ -29,6 +29,7 @@ from runtime_math.validation import member, uint64
 RULES = ("reference", "repaired")
 _PROCESS_KEY = tuple(np.uint64(secrets.randbits(64)) for _ in range(2))
 _PERMISSIVE = frozenset((Outcome.FOREIGN, Outcome.BYPASSED))
+_LAST_OFFSET = pipeline_entry.THREAD.fields["last"][1]
 _OUTCOMES, _STATES = tuple(Outcome), tuple(SafetyState)
 _NOTHING = (None, None, None)
 _DESCRIBED = frozenset(
@@ -96,7 +97,9 @@ class _ThreadCache(threading.local):
     def __init__(self):
         self.storage = np.zeros(1, pipeline_entry.THREAD)
         self.address = self.storage.ctypes.data
-        self.last = self.storage[0]["last"]
+        # As a view of words: reading it is ten times cheaper than reading a record's fields.
+        last = memoryview(self.storage.view(np.uint8))[_LAST_OFFSET:]
+        self.last = last[: pipeline_entry.LAST.itemsize].cast("Q")
 
 
 class _Resources:
@@ -331,13 +334,13 @@ class ValidationPipeline:
         )
 
     def _classify(self, address):
-        resources = self._resources
+        resources, caches = self._resources, self._caches
         if resources.departed or resources.closing or resources.source is not None:
-            code = self._call(pipeline_entry.validate_entry, self._caches.address, address)
+            code = self._call(pipeline_entry.validate_entry, caches.address, address)
         else:
-            code = self._validate(resources.address, self._caches.address, address)
+            code = self._validate(resources.address, caches.address, address)
         outcome = _OUTCOMES[code]
-        _, _, state, *facts = self._caches.last.tolist()
+        _, _, state, *facts = caches.last.tolist()
         if code not in _DESCRIBED:
             facts = _NOTHING
         # As the class would, without the time it takes to look at names.
