@@ -7,7 +7,7 @@ import pytest
 from membrane import catalogue
 from membrane.catalogue import MISTAKES, SETTINGS, Verdict
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "membrane.md"
+DOCUMENT = Path(__file__).parents[2] / "README.md"
 
 
 def documented():
