@@ -144,14 +144,16 @@ def test_two_workers_give_identical_results(tmp_path):
             recorded.decide(0, RuntimeContext.pointer_validation(64))
     tasks = run.plan([run.Policy("calibrated")], ["strict"], ["nine"], None, (1, 2, 3), 3000)
     files = fleet.trace_files(tmp_path)
+    # Here first: the workers then load machine code instead of compiling it twice.
+    expected, replays = run.run_here(tasks), [fleet.replay_trace(path) for path in files]
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
     ) as local:
         address = local.scheduler_address
-        assert cluster.run_on_cluster(run.run_task, tasks, address) == run.run_here(tasks)
+        assert cluster.run_on_cluster(run.run_task, tasks, address) == expected
         replayed = cluster.run_on_cluster(fleet.replay_trace, files, address)
-    assert replayed == [fleet.replay_trace(path) for path in files]
-    assert results.summarise(run.run_here(tasks))[0]["runs"] == 3
+    assert replayed == replays
+    assert results.summarise(expected)[0]["runs"] == 3
 
 
 @pytest.fixture
