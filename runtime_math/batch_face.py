@@ -169,12 +169,24 @@ def _replay_one(kernel, event, result):
             )
 
 
+def _ensemble_loops(states):
+    """Batch loops for states of this dtype; None when there are none."""
+    dtype = getattr(states, "dtype", None)
+    if dtype == KERNEL_STATE:
+        return batch
+    if dtype is not None and "policy" in (dtype.names or ()):
+        from runtime_math.calibrated import kernel_state, loops
+
+        return loops if dtype in kernel_state.DTYPES.values() else None
+    return None
+
+
 def replay_ensemble(states, events, threads=None):
     """Replay the same events on many independent kernels, on all cores.
 
     Parameters
     ----------
-    states : numpy.ndarray of dtype `KERNEL_STATE`
+    states : numpy.ndarray of dtype `KERNEL_STATE`, or of calibrated kernels
         One-dimensional, contiguous, writable; changed in place.
     events : numpy.ndarray of dtype `EVENT`
         One-dimensional.
@@ -193,7 +205,8 @@ def replay_ensemble(states, events, threads=None):
     >>> replay_ensemble(states, events)["risk_upper_bound_ppm"][7].tolist()
     [115000, 115000, 115000]
     """
-    if not isinstance(states, np.ndarray) or states.dtype != KERNEL_STATE or states.ndim != 1:
+    loops = _ensemble_loops(states)
+    if loops is None or states.ndim != 1:
         raise TypeError("states must be a one-dimensional NumPy array of dtype KERNEL_STATE")
     if not (states.flags.c_contiguous and states.flags.writeable):
         raise ValueError("states must be contiguous and writable")
@@ -203,10 +216,10 @@ def replay_ensemble(states, events, threads=None):
     results = np.zeros((len(states), len(events)), RESULT)
     bounds = np.linspace(0, len(states), min(threads, max(len(states), 1)) + 1).astype(int)
     with entry.CompileProgress():
-        batch.replay_ensemble_rows(states[:1], 0, 0, events, results[:1])
+        loops.replay_ensemble_rows(states[:1], 0, 0, events, results[:1])
     with ThreadPoolExecutor(threads) as pool:
         parts = [
-            pool.submit(batch.replay_ensemble_rows, states, int(first), int(last), events, results)
+            pool.submit(loops.replay_ensemble_rows, states, int(first), int(last), events, results)
             for first, last in zip(bounds[:-1], bounds[1:], strict=True)
         ]
         for part in parts:

@@ -15,11 +15,12 @@ from runtime_math import (
     StateFileError,
     ValidationProfile,
     read_events,
+    replay_ensemble,
 )
 from runtime_math.calibrated import jit
 from runtime_math.calibrated.kernel import CalibratedKernel
 from runtime_math.evaluation.fleet import replay_trace
-from runtime_math.records import CONTEXT, OUTCOME
+from runtime_math.records import CONTEXT, EVENT, OUTCOME, EventKind
 from runtime_math.scenarios import generate
 
 KINDS = ("none", "all")
@@ -160,6 +161,19 @@ def test_batches_replays_and_jitted_code_agree_with_single_calls(driven, calls, 
     events, results = next(read_events(tmp_path / "trace.csv.gz"))
     assert len(events) == 601
     assert (results["profile"][:300] == recorded["profile"]).all()
+
+
+def test_an_ensemble_replays_like_single_kernels():
+    events = np.zeros(400, EVENT)
+    events["family"] = np.arange(400) % 9
+    events["kind"][1::2] = EventKind.OBSERVE
+    events["cost_ns"] = 12
+    states = jit.new_state(0, 3, monitors="none")
+    results = replay_ensemble(states, events, threads=2)
+    alone = calibrated()
+    expected = alone.replay(events)
+    assert all((row == expected).all() for row in results)
+    assert states[2].tobytes() == alone.states[0].tobytes()
 
 
 def test_a_recorded_trace_replays_on_a_kernel_with_its_settings(calls, tmp_path):
