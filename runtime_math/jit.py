@@ -17,7 +17,7 @@ Every function takes a kernel's state record first. States live in arrays of dty
 >>> states = jit.new_state(0)
 >>> addresses = np.arange(10, dtype=np.uint64) * np.uint64(4096)
 >>> serve(states, addresses), int(states["decisions"][0])
-(0, 10)
+(5, 10)
 
 Codes (mode, family, profile, stages) are plain integers as in `runtime_math.types`; addresses,
 sizes and costs are ``uint64``. Arguments are not checked here: a family outside 0..8 or a mode
