@@ -26,22 +26,19 @@ _PROFILE = validation.member(ValidationProfile)
 _STAGE = validation.member(CheckStage)
 _WORD = validation.integer(0, 2**64 - 1)
 _POSITION = validation.integer(0, 2**63 - 1)
-_LARGEST_WORD = 2**64 - 1
 _LARGEST_CACHE = 65_536
 _POLICIES = ("faithful", "calibrated")
 
 
-class _Decisions(dict):
-    """Decisions by their packed form: the same few recur, so each is built once."""
-
-    def __missing__(self, packed):
-        if len(self) >= _LARGEST_CACHE:
-            self.clear()
-        decision = self[packed] = RuntimeDecision.unpack(packed)
-        return decision
+# Decisions by their packed form: the same few recur, so each is built once.
+_DECISIONS = {}
 
 
-_DECISIONS = _Decisions()
+def _unpacked(packed):
+    if len(_DECISIONS) >= _LARGEST_CACHE:
+        _DECISIONS.clear()
+    decision = _DECISIONS[packed] = RuntimeDecision.unpack(packed)
+    return decision
 
 
 class RuntimeMathKernel:
@@ -141,9 +138,12 @@ class RuntimeMathKernel:
         if mode.__class__ is not SafetyLevel:
             mode = _MODE("mode", mode)
         packed = self._decide(self._address, mode, *context)
-        if packed < 0:
-            packed = self._when_idle(self._decide, mode, *context)
-        decision = _DECISIONS[packed]
+        try:
+            decision = _DECISIONS[packed]
+        except KeyError:
+            if packed < 0:
+                packed = self._when_idle(self._decide, mode, *context)
+            decision = _unpacked(packed)
         if self._recorder is not None:
             self._recorder.decide(mode, context, decision)
         return decision
@@ -171,11 +171,17 @@ class RuntimeMathKernel:
             family = _FAMILY("family", family)
         if profile.__class__ is not ValidationProfile:
             profile = _PROFILE("profile", profile)
-        if cost_ns.__class__ is not int or not 0 <= cost_ns <= _LARGEST_WORD:
+        if cost_ns.__class__ is not int:
             cost_ns = _WORD("cost_ns", cost_ns)
         if adverse is not True and adverse is not False:
             adverse = validation.flag("adverse", adverse)
-        if self._observe(self._address, family, profile, cost_ns, adverse) < 0:
+        try:
+            busy = self._observe(self._address, family, profile, cost_ns, adverse)
+        except OverflowError:
+            # Only the cost can be out of its type's range; nothing has been observed yet.
+            _WORD("cost_ns", cost_ns)
+            raise
+        if busy:
             self._when_idle(self._observe, family, profile, cost_ns, adverse)
         if self._recorder is not None:
             self._recorder.observe(family, profile, cost_ns, adverse)

@@ -5,8 +5,6 @@ the latest plan selected, and those that always run, the last of which are fed w
 all the others.
 """
 
-import math
-
 import numpy as np
 
 from runtime_math.decide import (
@@ -64,6 +62,7 @@ from runtime_math.monitors import (
 )
 from runtime_math.monitors.check_oracle import NO_EXIT
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.logarithm import log1p_of_count
 from runtime_math.numerics.running_deviation import track
 from runtime_math.signals import Signal, publish
 from runtime_math.types import ApiFamily, Probe
@@ -202,11 +201,10 @@ def feed_decision_inputs(state, family, profile, cost_ns, adverse):
 
 
 @jitted
-def feed_vector_probes(state, mask, family, cost_ns, adverse, risk_ppm):
+def feed_vector_probes(state, mask, family, log_cost, adverse, risk_ppm):
     """Feed the three probes of the 4-vector; returns the mask of anomalous ones."""
     anomalies = 0
     risk_level = risk_ppm / PPM
-    log_cost = math.log1p(float(cost_ns))
     bias = state.oracle_bias[family] / 2.0
     adversity = 1.0 if adverse else 0.0
     if mask & SPECTRAL_BIT:
@@ -250,11 +248,13 @@ def feed_family_probes(state, mask, family, profile, cost_ns, adverse):
 
 
 @jitted
-def feed_risk_probes(state, mask, cost_ns, adverse, risk_ppm):
+def feed_risk_probes(state, mask, cost_ns, log_cost, adverse, risk_ppm):
     """Feed the probes of risk, cost and outcome; returns the mask of anomalous ones."""
     anomalies = 0
     if mask & HJI_BIT:
-        code = hji_reachability.observe(state.hji_reachability, risk_ppm, cost_ns, adverse)
+        code = hji_reachability.observe_logarithm(
+            state.hji_reachability, risk_ppm, log_cost, adverse
+        )
         publish(state, HJI, code)
         anomalies |= _anomaly(code, 2, 3, HJI_BIT)
     if mask & MEAN_FIELD_BIT:
@@ -506,9 +506,10 @@ def observe_validation_result(state, family, profile, cost_ns, adverse):
     mask = state.probe_mask
     risk_ppm = feed_decision_inputs(state, family, profile, cost_ns, adverse)
     anomalies = feed_family_probes(state, mask, family, profile, cost_ns, adverse)
+    log_cost = log1p_of_count(cost_ns)
     if mask & VECTOR_BITS:
-        anomalies |= feed_vector_probes(state, mask, family, cost_ns, adverse, risk_ppm)
-    anomalies |= feed_risk_probes(state, mask, cost_ns, adverse, risk_ppm)
+        anomalies |= feed_vector_probes(state, mask, family, log_cost, adverse, risk_ppm)
+    anomalies |= feed_risk_probes(state, mask, cost_ns, log_cost, adverse, risk_ppm)
     anomalies |= feed_structure_probes(state, mask, family, profile, cost_ns, adverse, risk_ppm)
     feed_layer_monitors(state, family, profile, cost_ns, adverse, risk_ppm)
     feed_allocation_monitors(state, profile, cost_ns, adverse, risk_ppm)

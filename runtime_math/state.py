@@ -4,6 +4,8 @@ Copying, saving, sharing and replaying a kernel is copying, saving, sharing and 
 bytes: nothing else remembers anything.
 """
 
+import functools
+
 import numpy as np
 from numba import from_dtype, types
 from numba.extending import intrinsic
@@ -96,16 +98,23 @@ def new_state(mode, count=1):
     >>> new_state(SafetyLevel.HARDENED, 3)["mode"].tolist()
     [1, 1, 1]
     """
+    return np.tile(_newborn(int(mode)), count).view(KERNEL_STATE)
+
+
+@functools.cache
+def _newborn(mode):
+    """Bytes of a new kernel, to be copied."""
     newborn = np.zeros(1, KERNEL_STATE)
-    newborn["mode"] = int(mode)
+    newborn["mode"] = mode
     newborn["oracle_bias"] = NEUTRAL_BIAS
     newborn["probe_mask"] = (1 << PROBE_COUNT) - 1
     newborn["design_selected_count"] = PROBE_COUNT
     for name in MONITOR_NAMES:
-        # A birth is rare, and compiling 46 initialisers costs seconds.
+        # This runs once, and compiling 46 initialisers would cost seconds.
         initialise = interpreted(_INITIALISERS.get(name, getattr(monitors, name).init))
         initialise(_Fields(newborn[name][0]), *_INIT_ARGUMENTS.get(name, ()))
-    return np.tile(newborn.view(np.uint8), count).view(KERNEL_STATE)
+    newborn.setflags(write=False)
+    return newborn.view(np.uint8)
 
 
 @intrinsic

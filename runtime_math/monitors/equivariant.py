@@ -31,6 +31,7 @@ from runtime_math.monitors.base import (
 )
 from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.logarithm import LOG1P
 from runtime_math.numerics.resting import ordered_bits, resting_bits
 from runtime_math.types import ApiFamily, SafetyLevel, ValidationProfile
 
@@ -90,7 +91,7 @@ ORBIT_OF_FAMILY = np.array(
 POLICY_LEVEL = np.array([[0.1, 0.4], [0.5, 0.8], [0.0, 0.0]])  # [mode, profile]
 # ln(1 + cost) / 8 reaches its cap of 1 at 2980 ns.
 LATENCY_CAP_NS = np.uint64(2980)
-LATENCY_LEVEL = np.array([math.log1p(cost_ns) / 8.0 for cost_ns in range(int(LATENCY_CAP_NS))])
+LATENCY_LEVEL = LOG1P[: int(LATENCY_CAP_NS)] / 8.0
 
 STATE = np.dtype(
     [
