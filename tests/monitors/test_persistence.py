@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.cluster.hierarchy import linkage
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial import distance_matrix
 from scipy.stats import entropy
 
 from runtime_math.monitors.persistence import CLOUD, Persistence, PersistenceState
@@ -21,6 +23,13 @@ clouds = st.integers(2, 30).flatmap(
 def test_deaths_are_the_single_linkage_heights(cloud):
     heights = linkage(cloud, "single")[:, 2]
     np.testing.assert_allclose(Persistence.h0(cloud), heights, rtol=1e-12, atol=1e-12)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 40))
+def test_deaths_are_the_edges_of_the_minimum_spanning_tree(seed, size):
+    cloud = np.random.default_rng(seed).normal(size=(size, 4))
+    tree = minimum_spanning_tree(distance_matrix(cloud, cloud))
+    np.testing.assert_allclose(Persistence.h0(cloud), np.sort(tree.data), rtol=1e-12)
 
 
 @given(clouds, st.randoms(use_true_random=False))
