@@ -25,6 +25,8 @@ _EVENT_CODES = {
     "profile": len(ValidationProfile),
 }
 
+_PARTS_PER_THREAD = 16
+
 
 def _checked_array(name, array, dtype):
     if not isinstance(array, np.ndarray) or array.dtype != dtype:
@@ -214,7 +216,9 @@ def replay_ensemble(states, events, threads=None):
     threads = threads or len(os.sched_getaffinity(0))
     validation.integer(1, 1024)("threads", threads)
     results = np.zeros((len(states), len(events)), RESULT)
-    bounds = np.linspace(0, len(states), min(threads, max(len(states), 1)) + 1).astype(int)
+    # More parts than threads: a core that has other work to do gets fewer of them.
+    shares = min(threads * _PARTS_PER_THREAD, max(len(states), 1))
+    bounds = np.linspace(0, len(states), shares + 1).astype(int)
     with entry.CompileProgress():
         loops.replay_ensemble_rows(states[:1], 0, 0, events, results[:1])
     with ThreadPoolExecutor(threads) as pool:
