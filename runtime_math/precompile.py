@@ -6,7 +6,8 @@ import llvmlite
 import numba
 import numpy as np
 
-from runtime_math import __version__, batch, entry
+from runtime_math import __version__, batch, entry, snapshot
+from runtime_math.calibrated import points
 from runtime_math.config import configured_mode
 from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT
 from runtime_math.state import KERNEL_STATE, new_state
@@ -18,6 +19,7 @@ def _batch_steps():
     events, results = np.zeros(0, EVENT), np.zeros(0, RESULT)
     table = np.zeros((1, 0), RESULT)
     return [
+        ("snapshot", lambda: snapshot.take_snapshot(states, 0)),
         ("decide_many", lambda: batch.decide_rows(states, 0, contexts, decisions)),
         ("observe_many", lambda: batch.observe_rows(states, np.zeros(0, OUTCOME))),
         ("replay", lambda: batch.replay_rows(states, events, results)),
@@ -30,12 +32,13 @@ def _batch_steps():
 
 def steps():
     """Names of everything the Python face compiles, each with a function that compiles it."""
-    points = [
+    compiled = [
         (name, lambda point=point: point.address_call)
-        for name, point in vars(entry).items()
+        for module in (entry, points)
+        for name, point in vars(module).items()
         if isinstance(point, entry.EntryPoint)
     ]
-    return points + _batch_steps()
+    return compiled + _batch_steps()
 
 
 def folder():
