@@ -110,6 +110,18 @@ def decide_entry(
     )
 
 
+@EntryPoint(_ADDRESS, _CODE, types.Tuple((_CODE, _WORD, _WORD, _FLAG, _CODE, _FLAG)))
+def decide_context_entry(address, mode, context):
+    """`decide_entry` with a `RuntimeContext` as it is: Python need not spread it."""
+    state = state_at(address)
+    if state.busy:
+        return BUSY
+    family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative = context
+    return decide_packed(
+        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
+    )
+
+
 @EntryPoint(_ADDRESS, _CODE, _CODE, _WORD, _WORD, _FLAG, _CODE, _FLAG)
 def explain_entry(
     address, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative

@@ -102,10 +102,18 @@ class RuntimeMathKernel:
     def _attach(self, states):
         self.states = states
         self._address = states.ctypes.data
-        self._decide = self._points.decide_entry.address_call
+        self._decide = self._decide_call()
         self._observe = self._points.observe_entry.address_call
         self._recorder = None
         self._batch_lock = threading.Lock()
+
+    def _decide_call(self):
+        """What `decide` calls with the address, the mode and the context."""
+        point = getattr(self._points, "decide_context_entry", None)
+        if point is not None:
+            return point.address_call
+        decide = self._points.decide_entry.address_call
+        return lambda address, mode, context: decide(address, mode, *context)
 
     @property
     def mode(self):
@@ -137,12 +145,12 @@ class RuntimeMathKernel:
             raise TypeError(f"context must be a RuntimeContext, got {context!r}")
         if mode.__class__ is not SafetyLevel:
             mode = _MODE("mode", mode)
-        packed = self._decide(self._address, mode, *context)
+        packed = self._decide(self._address, mode, context)
         try:
             decision = _DECISIONS[packed]
         except KeyError:
             if packed < 0:
-                packed = self._when_idle(self._decide, mode, *context)
+                packed = self._when_idle(self._decide, mode, context)
             decision = _unpacked(packed)
         if self._recorder is not None:
             self._recorder.decide(mode, context, decision)
