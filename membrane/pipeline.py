@@ -7,7 +7,6 @@ import os
 import secrets
 import threading
 import weakref
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,11 +14,11 @@ from membrane import arena, bloom, kernel_link, pipeline_entry, ptr_validator
 from membrane.arena import FreeResult, Place
 from membrane.buffers import buffer_range
 from membrane.fingerprint import REFERENCE_KEY
-from membrane.galois import PointerAbstraction
 from membrane.handle import Handle, Lease
 from membrane.heal import HealingPolicy
-from membrane.lattice import SafetyState, can_read, can_write
+from membrane.lattice import SafetyState
 from membrane.metrics import Counter
+from membrane.outcome import ValidationOutcome
 from membrane.ptr_validator import Outcome
 from runtime_math.config import configured_mode
 from runtime_math.kernel import RuntimeMathKernel
@@ -28,13 +27,6 @@ from runtime_math.validation import member, uint64
 
 RULES = ("reference", "repaired")
 _PROCESS_KEY = tuple(np.uint64(secrets.randbits(64)) for _ in range(2))
-_PERMISSIVE = frozenset((Outcome.FOREIGN, Outcome.BYPASSED))
-_LAST_OFFSET = pipeline_entry.THREAD.fields["last"][1]
-_OUTCOMES, _STATES = tuple(Outcome), tuple(SafetyState)
-_NOTHING = (None, None, None)
-_DESCRIBED = frozenset(
-    map(int, set(Outcome) - {Outcome.NULL, Outcome.BYPASSED, Outcome.WILD, Outcome.FOREIGN})
-)
 COLLECTOR_POINTS = (
     pipeline_entry.free_epoch_entry,
     pipeline_entry.unpin_entry,
@@ -51,55 +43,13 @@ def _renew_locks():
 os.register_at_fork(after_in_child=_renew_locks)
 
 
-class ValidationOutcome(NamedTuple):
-    """What a validation found.
-
-    Attributes
-    ----------
-    outcome : Outcome
-    address : int
-    state : SafetyState
-    base, remaining, generation : int or None
-        Of the block that the address belongs to; None where there is none. For a foreign buffer
-        base and remaining are those of the buffer.
-    """
-
-    outcome: Outcome
-    address: int
-    state: SafetyState
-    base: int | None
-    remaining: int | None
-    generation: int | None
-
-    @property
-    def can_read(self):
-        """Whether bytes at the address may be read."""
-        if self.outcome in (Outcome.CACHED_VALID, Outcome.VALIDATED):
-            return bool(can_read(int(self.state)))
-        return self.outcome in _PERMISSIVE
-
-    @property
-    def can_write(self):
-        """Whether bytes at the address may be written."""
-        if self.outcome in (Outcome.CACHED_VALID, Outcome.VALIDATED):
-            return bool(can_write(int(self.state)))
-        return self.outcome in _PERMISSIVE
-
-    @property
-    def abstraction(self):
-        """The address with what is known about it, as `membrane.galois` takes it."""
-        return PointerAbstraction(*self[1:])
-
-
 class _ThreadCache(threading.local):
     """The calling thread's validation cache."""
 
-    def __init__(self):
+    def __init__(self, pipeline_address):
         self.storage = np.zeros(1, pipeline_entry.THREAD)
+        self.storage["pipeline"] = pipeline_address
         self.address = self.storage.ctypes.data
-        # As a view of words: reading it is ten times cheaper than reading a record's fields.
-        last = memoryview(self.storage.view(np.uint8))[_LAST_OFFSET:]
-        self.last = last[: pipeline_entry.LAST.itemsize].cast("Q")
 
 
 class _Resources:
@@ -189,12 +139,15 @@ class ValidationPipeline:
             uint64("quarantine_max_bytes", quarantine_max_bytes),
             uint64("quarantine_max_entries", quarantine_max_entries),
         )
-        self._caches = _ThreadCache()
+        self._caches = _ThreadCache(self._resources.address)
         self._lock = contextlib.nullcontext()
         if source is not None:
             self._lock = threading.RLock()
             _locked_pipelines.add(self)
         self._validate = pipeline_entry.validate_entry.address_call
+        # Whether a validation needs nothing but the compiled code, unless a lease has departed.
+        self._direct = source is None
+        self._departed = self._resources.departed
         self._finalizer = weakref.finalize(self, self._resources.close)
         self._finalizer.atexit = False
 
@@ -319,8 +272,12 @@ class ValidationPipeline:
         -------
         ValidationOutcome
         """
-        if target.__class__ is int and 0 <= target < 2**64:
-            return self._classify(target)
+        if target.__class__ is int and self._direct and not self._departed:
+            try:
+                return self._validate(self._caches.address, target)
+            except OverflowError:
+                uint64("address", target)
+                raise
         if isinstance(target, (int, np.integer)):
             return self._classify(int(uint64("address", target)))
         address, length = buffer_range(target)
@@ -334,17 +291,16 @@ class ValidationPipeline:
         )
 
     def _classify(self, address):
-        resources, caches = self._resources, self._caches
-        if resources.departed or resources.closing or resources.source is not None:
-            code = self._call(pipeline_entry.validate_entry, caches.address, address)
-        else:
-            code = self._validate(resources.address, caches.address, address)
-        outcome = _OUTCOMES[code]
-        _, _, state, *facts = caches.last.tolist()
-        if code not in _DESCRIBED:
-            facts = _NOTHING
-        # As the class would, without the time it takes to look at names.
-        return tuple.__new__(ValidationOutcome, (outcome, address, _STATES[state], *facts))
+        resources = self._resources
+        if resources.closing:
+            raise ValueError("the pipeline is closed")
+        with self._lock:
+            if resources.departed:
+                resources.settle()
+            found = self._validate(self._caches.address, address)
+            if resources.source is not None:
+                resources.source.raise_pending()
+        return found
 
     def disown(self, address, size):
         """Forget blocks that were released from a range which somebody else is known to own.
@@ -447,6 +403,7 @@ class ValidationPipeline:
     def close(self):
         """Release all memory, blocks in use included; memory under a view goes with the view."""
         with self._lock:
+            self._direct = False
             self._finalizer()
 
     def __enter__(self):

@@ -5,29 +5,21 @@ from numba import types
 
 from membrane import arena, blocks, bloom, foreign, ptr_validator, tls_cache
 from membrane.memory import record_at
+from membrane.outcome import for_python
 from runtime_math.entry import EntryPoint
 
 state_at = record_at(ptr_validator.STATE)
-# What a thread brings to a validation: its cache, and a place for the result.
-LAST = np.dtype([(name, np.uint64) for name in ptr_validator.Validation._fields], align=True)
-THREAD = np.dtype([("cache", tls_cache.STATE), ("last", LAST)], align=True)
+# What a thread brings to a validation: its cache, and where the pipeline's state is.
+THREAD = np.dtype([("cache", tls_cache.STATE), ("pipeline", np.uint64)], align=True)
 thread_at = record_at(THREAD)
 _WORD = types.uint64
 ZERO = np.uint64(0)
 
 
-@EntryPoint(_WORD, _WORD, _WORD)
-def validate_entry(state_address, thread_address, address):
+@EntryPoint(_WORD, _WORD)
+def validate_entry(thread_address, address):
     thread = thread_at(thread_address)
-    result = ptr_validator.validate(state_at(state_address), thread.cache, address)
-    last = thread.last
-    last.outcome = np.uint64(result.outcome)
-    last.address = result.address
-    last.state = np.uint64(result.state)
-    last.base = result.base
-    last.remaining = result.remaining
-    last.generation = np.uint64(result.generation)
-    return result.outcome
+    return for_python(ptr_validator.validate(state_at(thread.pipeline), thread.cache, address))
 
 
 @EntryPoint(_WORD, _WORD, _WORD)
