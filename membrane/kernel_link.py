@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from runtime_math.numerics.compilation import jitted
@@ -157,7 +158,8 @@ def _c_address(point):
     """Address of an entry point's C wrapper, compiling it if need be."""
     point.address_call  # noqa: B018 (a cached property that compiles)
     (result,) = point.dispatcher.overloads.values()
-    return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+    with global_compiler_lock:
+        return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
 
 
 def connect(record, states):
