@@ -31,7 +31,7 @@ _POLICIES = ("faithful", "calibrated")
 
 
 # Decisions by their packed form: the same few recur, so each is built once.
-_DECISIONS = {}
+_DECISIONS: dict[int, RuntimeDecision] = {}
 
 
 def _unpacked(packed):
