@@ -91,7 +91,8 @@ class Explanation:
             action.add_row(name, value)
         console = Console(file=io.StringIO(), width=TABLE_WIDTH, color_system=None)
         console.print(risk, action)
-        return console.file.getvalue().rstrip()
+        lines = console.file.getvalue().splitlines()
+        return "\n".join(line.rstrip() for line in lines).strip("\n")
 
     def _facts(self):
         names = ", ".join(probe.name.lower() for probe in self.probes)
