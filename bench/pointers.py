@@ -11,7 +11,7 @@ import numpy as np
 from bench import inputs
 from bench.benchmark import MODES, WARMUP_CALLS, Benchmark, timed_loop
 from membrane import ValidationPipeline
-from membrane import jit as membrane_jit
+from membrane.jit import new_cache, validate
 from runtime_math.numerics.compilation import jitted
 
 _KINDS = ("null", "foreign", "known")
@@ -22,7 +22,7 @@ def validate_loop(states, caches, address, loops):
     """Validate one address over and over."""
     found = 0
     for _ in range(loops):
-        found += membrane_jit.validate(states[0], caches[0], address).outcome
+        found += validate(states[0], caches[0], address).outcome
     return found
 
 
@@ -58,7 +58,7 @@ def _prepare_call(kind, rules, mode):
 def _prepare_loop(kind, rules, mode):
     pipeline = _pipeline(rules, mode)
     address = np.uint64(_address(pipeline, kind))
-    timing = _warm(timed_loop(validate_loop, pipeline.states, membrane_jit.new_cache(), address))
+    timing = _warm(timed_loop(validate_loop, pipeline.states, new_cache(), address))
 
     def keeping_the_pipeline(loops, _pipeline=pipeline):
         return timing(loops)

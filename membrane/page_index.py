@@ -3,8 +3,10 @@
 Blocks start at multiples of 16 and never overlap, so the block around an address is the one that
 starts last before it in the same page, or else the one that runs into the page from before. Per
 page there are 256 bits for the starts in it and one number for the block that runs in; pages come
-in chunks of 4096 (16 MiB), found through a hash table. A chunk that one block covers completely
-needs a single number. A search reads one page's entry whatever the number of blocks.
+in chunks of 4096 (16 MiB), found through a hash table. Where one block covers a whole chunk, a
+whole section (64 pages) or a whole group (4 pages), that takes a single number, so that the
+entries of large blocks stay in the processor's caches. A search reads at most one number per level
+and one page's entry, whatever the number of blocks.
 """
 
 import numpy as np
@@ -24,7 +26,6 @@ from runtime_math.numerics.compilation import jitted
 PAGE_BITS = np.uint64(12)
 CHUNK_BITS = np.uint64(24)
 PAGE_MASK = np.uint64(4095)
-PAGES_PER_CHUNK = np.uint64(4096)
 WORD_BITS = np.uint64(10)  # 64 starts of 16 bytes
 GRANULE_BITS = np.uint64(4)
 BIT_MASK = np.uint64(63)
@@ -38,8 +39,14 @@ ONE = np.uint64(1)
 NONE = ALL_BITS
 
 # A page's entry is its inflow and four words of start bits, together for the sake of caches.
-# `cover` and inflows are identities plus one; 0 means none.
+# Behind the entries: the covers of the sections, then those of the groups.
+# Covers and inflows are identities plus one; 0 means none.
 ENTRY_SIZE = np.uint64(40)
+GROUP_BITS, SECTION_BITS = np.uint64(2), np.uint64(6)
+GROUP_LAST, SECTION_LAST = np.uint64(3), np.uint64(63)
+SECTIONS_OFFSET = np.uint64(4096 * 40)
+GROUPS_OFFSET = np.uint64(4096 * 40 + 64 * 8)
+PAGES_SIZE = np.uint64(4096 * 40 + (64 + 1024) * 8)
 CHUNK = np.dtype([("cover", np.uint64), ("pages", np.uint64)], align=True)
 CHUNK_SIZE = np.uint64(CHUNK.itemsize)
 chunk_at = record_at(CHUNK)
@@ -67,7 +74,7 @@ def _starts_word(chunk, address):
 @jitted
 def _ensure_pages(chunk):
     if chunk.pages == ZERO:
-        chunk.pages = c_allocate_zeroed(PAGES_PER_CHUNK, ENTRY_SIZE)
+        chunk.pages = c_allocate_zeroed(ONE, PAGES_SIZE)
     return chunk.pages != ZERO
 
 
@@ -89,9 +96,39 @@ def _mark_start(state, start):
 
 
 @jitted
-def _mark_inflow(state, first, last, mark, expected):
-    """Set the inflow of pages `first` to `last`, where it is `expected`, to `mark`."""
-    page = first
+def _section(chunk, page):
+    """Return the address of the cover of a page's section."""
+    return chunk.pages + SECTIONS_OFFSET + ((page & PAGE_MASK) >> SECTION_BITS) * WORD_SIZE
+
+
+@jitted
+def _group(chunk, page):
+    """Return the address of the cover of a page's group."""
+    return chunk.pages + GROUPS_OFFSET + ((page & PAGE_MASK) >> GROUP_BITS) * WORD_SIZE
+
+
+@jitted
+def _mark_in_chunk(chunk, page, last, whole_end, mark, expected):
+    """Mark the pages of one chunk in words as large as possible."""
+    while page <= last:
+        if page & SECTION_LAST == ZERO and page + SECTION_LAST < whole_end:
+            word, span = _section(chunk, page), SECTION_LAST
+        elif page & GROUP_LAST == ZERO and page + GROUP_LAST < whole_end:
+            word, span = _group(chunk, page), GROUP_LAST
+        else:
+            word, span = chunk.pages + (page & PAGE_MASK) * ENTRY_SIZE, ZERO
+        if load_word(word) == expected:
+            store_word(word, mark)
+        page += span + ONE
+
+
+@jitted
+def _mark_inflow(state, start, size, mark, expected):
+    """Set the words for the pages that a block runs into, where they are `expected`, to `mark`."""
+    page = (start >> PAGE_BITS) + ONE
+    last = (start + size - ONE) >> PAGE_BITS
+    # Other blocks may start in a page that this one only runs into.
+    whole_end = (start + size) >> PAGE_BITS
     while page <= last:
         number = page >> PAGE_BITS
         stop = min(last, page | PAGE_MASK)
@@ -104,16 +141,13 @@ def _mark_inflow(state, first, last, mark, expected):
             if address == ZERO:
                 return False
         chunk = chunk_at(address)
-        whole = page & PAGE_MASK == ZERO and stop & PAGE_MASK == PAGE_MASK
-        if whole and chunk.cover == expected:
-            chunk.cover = mark
-        elif not whole:
+        if page & PAGE_MASK == ZERO and page + PAGE_MASK < whole_end:
+            if chunk.cover == expected:
+                chunk.cover = mark
+        else:
             if not _ensure_pages(chunk):
                 return False
-            for number_in_chunk in range(page & PAGE_MASK, (stop & PAGE_MASK) + ONE):
-                entry = chunk.pages + np.uint64(number_in_chunk) * ENTRY_SIZE
-                if load_word(entry) == expected:
-                    store_word(entry, mark)
+            _mark_in_chunk(chunk, page, stop, whole_end, mark, expected)
         page = stop + ONE
     return True
 
@@ -121,12 +155,10 @@ def _mark_inflow(state, first, last, mark, expected):
 @jitted
 def insert(state, start, size, identity):
     """Enter a block of `size` bytes; False when the C heap is exhausted."""
-    first = (start >> PAGE_BITS) + ONE
-    last = (start + size - ONE) >> PAGE_BITS
     return (
         table.store(state.anchors, start, identity)
         and _mark_start(state, start)
-        and _mark_inflow(state, first, last, identity + ONE, ZERO)
+        and _mark_inflow(state, start, size, identity + ONE, ZERO)
     )
 
 
@@ -138,9 +170,7 @@ def remove(state, start, size, identity):
     word = _starts_word(chunk, start)
     bit = ONE << ((start >> GRANULE_BITS) & BIT_MASK)
     store_word(word, load_word(word) & (ALL_BITS ^ bit))
-    first = (start >> PAGE_BITS) + ONE
-    last = (start + size - ONE) >> PAGE_BITS
-    _mark_inflow(state, first, last, ZERO, identity + ONE)
+    _mark_inflow(state, start, size, ZERO, identity + ONE)
 
 
 @jitted
@@ -167,15 +197,18 @@ def candidate(state, address):
     if found == table.MISSING:
         return NONE
     chunk = chunk_at(found)
-    mark = ZERO
-    if chunk.pages != ZERO:
-        start = _last_start(chunk, address)
-        if start != NONE:
-            return table.find(state.anchors, start)
-        page = (address >> PAGE_BITS) & PAGE_MASK
-        mark = load_word(chunk.pages + page * ENTRY_SIZE)
+    mark = chunk.cover
     if mark == ZERO:
-        mark = chunk.cover
+        if chunk.pages == ZERO:
+            return NONE
+        page = address >> PAGE_BITS
+        # At most one of the two is there: blocks do not overlap.
+        mark = load_word(_section(chunk, page)) | load_word(_group(chunk, page))
+        if mark == ZERO:
+            start = _last_start(chunk, address)
+            if start != NONE:
+                return table.find(state.anchors, start)
+            mark = load_word(chunk.pages + (page & PAGE_MASK) * ENTRY_SIZE)
     return mark - ONE
 
 

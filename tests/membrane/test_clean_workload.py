@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from membrane import ValidationPipeline, jit
+from membrane import ValidationPipeline
+from membrane.jit import allocate_aligned, free, new_cache, validate
 from membrane.memory import load_byte, store_byte
 from runtime_math.numerics.compilation import jitted
 
@@ -39,7 +40,7 @@ def allocate_or_free(states, place, addresses, sizes, draw, tally):
     if addresses[place] == np.uint64(0):
         size = (draw >> np.uint64(20)) % np.uint64(200)
         align = np.uint64(16) << ((draw >> np.uint64(40)) & np.uint64(3))
-        address = jit.allocate_aligned(states[0], size, align)
+        address = allocate_aligned(states[0], size, align)
         tally[ALARMS] += address == np.uint64(0)
         fill(address, size, byte)
         addresses[place] = address
@@ -48,7 +49,7 @@ def allocate_or_free(states, place, addresses, sizes, draw, tally):
     else:
         tally[WRONG_BYTES] += wrong_bytes(addresses[place], sizes[place], byte)
         tally[CHECKED_BYTES] += np.int64(sizes[place])
-        tally[ALARMS] += jit.free(states[0], addresses[place]) != 0
+        tally[ALARMS] += free(states[0], addresses[place]) != 0
         addresses[place] = np.uint64(0)
         tally[FREED] += 1
 
@@ -67,7 +68,7 @@ def churn(states, caches, addresses, sizes, operations, tally):
             offset = np.uint64(0)
             if sizes[place] != np.uint64(0):
                 offset = (seed >> np.uint64(10)) % sizes[place]
-            found = jit.validate(states[0], caches[0], addresses[place] + offset)
+            found = validate(states[0], caches[0], addresses[place] + offset)
             good = found.outcome == 1 or found.outcome == 2
             good = good and found.remaining == sizes[place] - offset
             tally[ALARMS] += not good
@@ -79,7 +80,7 @@ def test_no_false_alarm_in_a_million_operations(mode):
     with ValidationPipeline(mode, quarantine_max_bytes=1 << 20) as pipeline:
         addresses, sizes = np.zeros((2, PLACES), np.uint64)
         tally = np.zeros(6, np.int64)
-        churn(pipeline.states, jit.new_cache(), addresses, sizes, OPERATIONS, tally)
+        churn(pipeline.states, new_cache(), addresses, sizes, OPERATIONS, tally)
         assert tally[ALARMS] == 0
         assert tally[WRONG_BYTES] == 0
         assert tally[[ALLOCATED, FREED, VALIDATED]].sum() == OPERATIONS

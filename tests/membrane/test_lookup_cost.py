@@ -10,7 +10,7 @@ from membrane.blocks import NO_SLOT
 from membrane.search import lookup
 from runtime_math.numerics.compilation import entry_jitted
 
-BLOCKS = 100_000
+SEARCHES = 100_000
 LARGEST_RATIO = 3.0
 
 
@@ -27,19 +27,30 @@ def fastest(states, addresses, rounds=9):
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
-        assert count_found(states, addresses) == BLOCKS
+        assert count_found(states, addresses) == SEARCHES
         seconds.append(time.perf_counter() - start)
     return min(seconds)
 
 
-@pytest.mark.parametrize("rules", ["reference", "repaired"])
-@pytest.mark.parametrize("size", [16, 200])
-def test_interior_lookup_among_100_000_blocks(rules, size):
+@pytest.mark.parametrize(
+    ("rules", "size", "blocks"),
+    [
+        ("reference", 16, 100_000),
+        ("reference", 200, 100_000),
+        ("repaired", 16, 100_000),
+        ("repaired", 200, 100_000),
+        ("repaired", 100_000, 4000),
+        ("repaired", 1_000_000, 1000),
+        ("repaired", 30_000_000, 50),
+    ],
+)
+def test_interior_lookup_among_many_blocks(rules, size, blocks):
     with ValidationPipeline(0, rules) as pipeline:
-        bases = np.array([pipeline.allocate_address(size) for _ in range(BLOCKS)], np.uint64)
+        bases = np.array([pipeline.allocate_address(size) for _ in range(blocks)], np.uint64)
         random = np.random.default_rng(5)
+        bases = np.tile(bases, SEARCHES // blocks)
         random.shuffle(bases)
-        offsets = random.integers(1, size, BLOCKS, dtype=np.uint64)
+        offsets = random.integers(1, size, SEARCHES, dtype=np.uint64)
         if rules == "reference":  # which looks in pages of the base's shard only
             in_page = np.uint64(4096) - bases % np.uint64(4096)
             offsets = np.minimum(offsets, in_page - np.uint64(1))

@@ -29,9 +29,9 @@ def test_table_is_a_dict(steps):
 
 
 # Gaps and sizes from a granule to several chunks of 16 MiB.
-lengths = st.sampled_from([16, 32, 48, 1024, 4096, 8192, 65536, 2**24, 5 * 2**24 + 4096]) | (
-    st.integers(1, 4000).map(lambda n: n * 16)
-)
+lengths = st.sampled_from(
+    [16, 1024, 4096, 16384, 65536, 2**18 - 4096, 2**18 + 16, 2**24, 5 * 2**24 + 4096]
+) | (st.integers(1, 4000).map(lambda n: n * 16))
 
 
 @given(st.lists(st.tuples(lengths, lengths), min_size=1, max_size=25), st.data())
