@@ -17,8 +17,8 @@ def _outcomes(contexts, costs_ns, adverse):
     return outcomes
 
 
-def _events(level, contexts, costs_ns, adverse):
-    """Decisions and observations in turn."""
+def mixed_events(level, contexts, costs_ns, adverse):
+    """Return events: the decisions and observations of traffic in turn."""
     events = np.zeros(2 * len(contexts), EVENT)
     events["mode"] = level
     decisions, observations = events[::2], events[1::2]
@@ -61,7 +61,7 @@ def _prepare_observe(mode):
 def _prepare_replay(mode):
     level = inputs.safety_level(mode)
     kernel = RuntimeMathKernel(level)
-    return _timed_rows(kernel.replay, _events(level, *inputs.traffic()))
+    return _timed_rows(kernel.replay, mixed_events(level, *inputs.traffic()))
 
 
 def benchmarks():

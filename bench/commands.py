@@ -100,15 +100,26 @@ def _reference(arguments):
 
 
 def _document(arguments):
-    from bench import document
+    from bench import document, reference
+    from profiling.faults import ProfilingError
 
     parser = argparse.ArgumentParser(
         prog="python -m bench document", description="Write the page of measured performance."
     )
     parser.add_argument("-o", "--output", default="docs/performance.md")
     parser.add_argument("--results", metavar="FILE.json", help="results of python -m bench -o")
+    parser.add_argument(
+        "--profiles", metavar="DIR", help="recordings of python -m profiling record --all --out DIR"
+    )
+    parser.add_argument("--rounds", type=int, default=reference.ROUNDS, help="samples per figure")
     options = parser.parse_args(arguments)
-    document.write(options.output, _existing(options.results) if options.results else None)
+    if options.rounds < 1:
+        raise UsageError("--rounds must be at least 1")
+    results = _existing(options.results) if options.results else None
+    try:
+        document.write(options.output, results, options.rounds, options.profiles)
+    except ProfilingError as error:
+        raise UsageError(str(error)) from None
     print(f"-> {options.output}")
     return 0
 

@@ -15,10 +15,10 @@ _FIRST_DECISION = (
 )
 
 
-def _run(cache):
+def _run(cache, program=_FIRST_DECISION):
     environment = dict(os.environ, NUMBA_CACHE_DIR=cache)
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", _FIRST_DECISION], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     return time.perf_counter() - start
 
 
@@ -44,6 +44,15 @@ def _prepare_warm():
     return timing
 
 
+def _prepare_import():
+    cache = tempfile.TemporaryDirectory()
+
+    def timing(loops):
+        return sum(_run(cache.name, "import numba") for _ in range(loops))
+
+    return timing
+
+
 def _prepare_size():
     return lambda loops: loops * float(KERNEL_STATE.itemsize)
 
@@ -54,5 +63,6 @@ def benchmarks():
     return [
         Benchmark("startup/cold", _prepare_cold, processes=2, values=1, **once),
         Benchmark("startup/warm", _prepare_warm, processes=3, values=5, **once),
+        Benchmark("startup/import_numba", _prepare_import, processes=3, values=5, **once),
         Benchmark("memory/kernel", _prepare_size, unit="byte", processes=1, values=1, **once),
     ]

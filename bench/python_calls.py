@@ -1,5 +1,6 @@
 """``runtime_math/...``: what a Python caller pays through the public API."""
 
+import itertools
 import time
 
 from bench import inputs
@@ -55,17 +56,15 @@ def prepare_mixed(mode):
     """Decide and observe over mixed traffic of all families."""
     level = inputs.safety_level(mode)
     kernel = RuntimeMathKernel(level)
-    calls = inputs.traffic_calls()
+    traffic = itertools.cycle(inputs.traffic_calls())
     decide, observe = kernel.decide, kernel.observe_validation_result
 
     def timing(loops):
-        rounds, rest = divmod(loops, len(calls))
-        parts = [calls] * rounds + [calls[:rest]]
+        calls = itertools.islice(traffic, loops)
         start = time.perf_counter()
-        for part in parts:
-            for context, costs, adverse in part:
-                profile = decide(level, context).profile
-                observe(context.family, profile, costs[profile], adverse)
+        for context, costs, adverse in calls:
+            profile = decide(level, context).profile
+            observe(context.family, profile, costs[profile], adverse)
         return time.perf_counter() - start
 
     return _warm(timing)

@@ -15,11 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bench import registry
+from bench import registry, sampling
 
 ROUNDS = 15
-_YARDSTICK_ROUNDS = 20_000
-_SECONDS_PER_SAMPLE = 0.05
+_YARDSTICK = "yardstick"
 _SINGLE_CALLS = 200_000
 
 RATIOS = {
@@ -83,13 +82,6 @@ def _yardstick_timing():
     return timing
 
 
-def _loops_for(timing):
-    loops = 100
-    while timing(loops) < _SECONDS_PER_SAMPLE / 2:
-        loops *= 2
-    return loops
-
-
 def single_call_percentile(timing, percentile=99.9, calls=_SINGLE_CALLS):
     """Percentile of the time of single calls in nanoseconds, less what an empty one takes."""
     durations = np.empty(calls, np.int64)
@@ -107,12 +99,12 @@ def single_call_percentile(timing, percentile=99.9, calls=_SINGLE_CALLS):
 
 
 def measure(rounds=ROUNDS, ids=None):
-    """Measure the yardstick and all ids the original has, alternating, and keep the minima.
+    """Measure the yardstick and all ids the original has, alternating.
 
     Parameters
     ----------
     rounds : int
-        Samples per figure.
+        Samples of each stretch of calls; the shortest counts.
     ids : collection of str, optional
         Some of the ids only.
 
@@ -131,18 +123,11 @@ def measure(rounds=ROUNDS, ids=None):
             for prefix in ("jit/", "")
             if prefix + identifier in known
         }
-        loops = {prefix: _loops_for(timing) for prefix, timing in timings.items()}
-        best = dict.fromkeys(timings, math.inf)
-        best_yardstick = math.inf
-        for _ in range(rounds):
-            for prefix, timing in timings.items():
-                best[prefix] = min(best[prefix], timing(loops[prefix]) / loops[prefix] * 1e9)
-            sample = measured(_YARDSTICK_ROUNDS) / _YARDSTICK_ROUNDS * 1e9
-            best_yardstick = min(best_yardstick, sample)
+        best = sampling.best_stretches({**timings, _YARDSTICK: measured}, rounds)
+        original = ratio * best.pop(_YARDSTICK).min()
+        ours = {prefix: float(stretches.mean()) for prefix, stretches in best.items()}
         single = single_call_percentile(timings[""]) if "" in timings else None
-        figures.append(
-            Figure(identifier, ratio * best_yardstick, best.get("jit/"), best.get(""), single)
-        )
+        figures.append(Figure(identifier, original, ours.get("jit/"), ours.get(""), single))
     return figures
 
 

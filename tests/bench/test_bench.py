@@ -39,7 +39,7 @@ def test_ids_are_those_of_the_original_and_their_relatives():
         for place in ("", "jit/"):
             assert {f"{place}validate_{kind}{mode}" for mode in ("", "/strict", "/hardened")} <= ids
     assert {f"monitor/{name}" for name in MONITOR_NAMES} <= ids
-    assert {"startup/cold", "startup/warm", "memory/kernel"} <= ids
+    assert {"startup/cold", "startup/warm", "startup/import_numba", "memory/kernel"} <= ids
     assert set(reference.RATIOS) <= ids
 
 
