@@ -241,6 +241,8 @@ def _referenced_modules(module, root):
     for value in vars(module).values():
         if isinstance(value, ModuleType):
             name = value.__name__
+            if any(isinstance(item, CPUDispatcher) for item in vars(value).values()):
+                names.add(name)
         elif isinstance(value, CPUDispatcher):
             names.add(value.py_func.__module__)
             continue
@@ -264,7 +266,7 @@ def source_stamp(module_name):
     -------
     str
         Hexadecimal SHA-256 over the module's file and the files of every module of the same
-        package that it refers to, directly or through others.
+        package, or with jitted functions, that it refers to, directly or through others.
     """
     root = _root_package(module_name)
     pending, seen = [module_name], set()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from numba import njit
 
 import runtime_math
 from runtime_math import RuntimeContext, RuntimeMathKernel, SafetyLevel, jit
+from runtime_math.numerics.compilation import _referenced_modules
 
 PACKAGE = Path(runtime_math.__file__).parent
 
@@ -91,6 +93,15 @@ def test_cache_is_used_and_follows_the_sources_it_depends_on(copied_package):
     shared = copied_package / "runtime_math" / "types.py"
     shared.write_text(shared.read_text() + "\n# changed\n")
     assert run_probe(copied_package)[1] == 0
+
+
+def test_stamp_covers_jitted_code_of_other_packages():
+    module = ModuleType("another_package.module")
+    module.__file__ = __file__
+    module.jit = jit
+    assert "runtime_math.jit" in _referenced_modules(module, "another_package")
+    module.jit = os
+    assert "os" not in _referenced_modules(module, "another_package")
 
 
 def test_damaged_cache_files_are_ignored(copied_package):
