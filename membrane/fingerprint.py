@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.siphash import rotated, siphash_round
 from runtime_math.validation import uint32, uint64
 
 FINGERPRINT_SIZE = 16
@@ -54,30 +55,10 @@ class Fingerprint(NamedTuple):
 
 
 @jitted
-def _rotate(word, bits):
-    return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
-
-
-@jitted
-def _round(v0, v1, v2, v3):
-    v0 += v1
-    v1 = _rotate(v1, 13) ^ v0
-    v0 = _rotate(v0, 32)
-    v2 += v3
-    v3 = _rotate(v3, 16) ^ v2
-    v0 += v3
-    v3 = _rotate(v3, 21) ^ v0
-    v2 += v1
-    v1 = _rotate(v1, 17) ^ v2
-    v2 = _rotate(v2, 32)
-    return v0, v1, v2, v3
-
-
-@jitted
 def _absorb(v0, v1, v2, v3, message):
     v3 ^= message
-    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = siphash_round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = siphash_round(v0, v1, v2, v3)
     return v0 ^ message, v1, v2, v3
 
 
@@ -90,7 +71,7 @@ def hash_words(key0, key1, first, second, third, three):
         v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, third)
     v2 ^= np.uint64(0xFF)
     for _ in range(4):
-        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+        v0, v1, v2, v3 = siphash_round(v0, v1, v2, v3)
     return v0 ^ v1 ^ v2 ^ v3
 
 
@@ -110,7 +91,7 @@ def repaired_hash(key0, key1, address, size, generation):
 @jitted
 def canary_word(block_hash):
     """Canary of a hash, as the word stored behind the block."""
-    return block_hash ^ _rotate(block_hash, 32) ^ CANARY_MASK
+    return block_hash ^ rotated(block_hash, 32) ^ CANARY_MASK
 
 
 def compute(addr, size, generation, key=REFERENCE_KEY):

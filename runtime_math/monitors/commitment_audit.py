@@ -19,6 +19,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, named, operation, reading, uint32, uint64
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.siphash import siphash_round
 
 WARMUP_TRANSITIONS = 16
 RING_SIZE = 128
@@ -99,36 +100,16 @@ def init(state):
 
 
 @jitted
-def _rotated(word, left):
-    return (word << np.uint64(left)) | (word >> np.uint64(64 - left))
-
-
-@jitted
-def _sip_round(v0, v1, v2, v3):
-    v0 += v1
-    v1 = _rotated(v1, 13) ^ v0
-    v0 = _rotated(v0, 32)
-    v2 += v3
-    v3 = _rotated(v3, 16) ^ v2
-    v0 += v3
-    v3 = _rotated(v3, 21) ^ v0
-    v2 += v1
-    v1 = _rotated(v1, 17) ^ v2
-    v2 = _rotated(v2, 32)
-    return v0, v1, v2, v3
-
-
-@jitted
 def commitment_hash(previous, from_state, to_state, transition_hash):
     """Return the head of the chain after one more transition: SipHash-1-3 of its 24 bytes."""
     states = np.uint64(from_state) | (np.uint64(to_state) << np.uint64(32))
-    v0, v1, v2, v3 = _sip_round(SIPHASH_V0, SIPHASH_V1, SIPHASH_V2, SIPHASH_V3 ^ previous)
-    v0, v1, v2, v3 = _sip_round(v0 ^ previous, v1, v2, v3 ^ states)
-    v0, v1, v2, v3 = _sip_round(v0 ^ states, v1, v2, v3 ^ transition_hash)
-    v0, v1, v2, v3 = _sip_round(v0 ^ transition_hash, v1, v2, v3 ^ SIPHASH_LENGTH_WORD)
-    v0, v1, v2, v3 = _sip_round(v0 ^ SIPHASH_LENGTH_WORD, v1, v2 ^ SIPHASH_FINAL, v3)
-    v0, v1, v2, v3 = _sip_round(v0, v1, v2, v3)
-    v0, v1, v2, v3 = _sip_round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = siphash_round(SIPHASH_V0, SIPHASH_V1, SIPHASH_V2, SIPHASH_V3 ^ previous)
+    v0, v1, v2, v3 = siphash_round(v0 ^ previous, v1, v2, v3 ^ states)
+    v0, v1, v2, v3 = siphash_round(v0 ^ states, v1, v2, v3 ^ transition_hash)
+    v0, v1, v2, v3 = siphash_round(v0 ^ transition_hash, v1, v2, v3 ^ SIPHASH_LENGTH_WORD)
+    v0, v1, v2, v3 = siphash_round(v0 ^ SIPHASH_LENGTH_WORD, v1, v2 ^ SIPHASH_FINAL, v3)
+    v0, v1, v2, v3 = siphash_round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = siphash_round(v0, v1, v2, v3)
     return v0 ^ v1 ^ v2 ^ v3
 
 
