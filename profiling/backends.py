@@ -59,8 +59,8 @@ def parse_frame(text):
     --------
     >>> parse_frame("0x7fc263bc2169 (?)")
     RawFrame(address=140472873656681, name='', place='?')
-    >>> parse_frame("main (/home/a (1)/program.py:12)")
-    RawFrame(address=0, name='main', place='/home/a (1)/program.py:12')
+    >>> parse_frame("main (/srv/a (1)/program.py:12)")
+    RawFrame(address=0, name='main', place='/srv/a (1)/program.py:12')
     """
     match = _FRAME.match(text)
     if match is None:
