@@ -15,7 +15,6 @@ from typing import NamedTuple
 from profiling.faults import ExitStatus, ProfilingError
 
 OLDEST_PY_SPY = (0, 4, 0)
-_START_TIMEOUT_SECONDS = 30.0
 _STOP_TIMEOUT_SECONDS = 30.0
 
 _PROCESS = re.compile(r'process (\d+):"')

@@ -51,8 +51,6 @@ class Signal(IntEnum):
 
 
 SIGNAL_COUNT = len(Signal)
-SEVERITY_COUNT = 25
-FUSION_COUNT = 31
 CODE_COUNT = 5
 
 # Signals with one code per API family; their slot in the vectors holds the observed family's.

@@ -9,7 +9,6 @@ import numpy as np
 from runtime_math.numerics.compilation import jitted
 
 UINT64_MAX = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-UINT32_MAX = 0xFFFF_FFFF
 
 
 @jitted
@@ -25,26 +24,6 @@ def saturating_multiply_uint64(left, right):
     if left != np.uint64(0) and right > UINT64_MAX // left:
         return UINT64_MAX
     return left * right
-
-
-@jitted
-def truncate_to_uint32(value):
-    """Float to unsigned 32-bit: towards zero, saturating, NaN gives 0 (returned as ``int64``)."""
-    if not value > 0.0:
-        return 0
-    if value >= 4294967295.0:
-        return UINT32_MAX
-    return int(value)
-
-
-@jitted
-def truncate_to_uint64(value):
-    """Float to unsigned 64-bit: towards zero, saturating, NaN gives 0."""
-    if not value > 0.0:
-        return np.uint64(0)
-    if value >= 18446744073709551616.0:
-        return UINT64_MAX
-    return np.uint64(value)
 
 
 @jitted
