@@ -18,15 +18,18 @@ A pipeline's state is one record, ``pipeline.states[0]``; every thread brings a 
 ...     count_valid(pipeline.states, jit.new_cache(), inside)
 32
 
-Addresses and sizes are ``uint64``. Nothing locks: code without the interpreter lock needs a lock
+Addresses and sizes may be integers of any width, signed or not; a negative one raises `ValueError`.
+Nothing locks: code without the interpreter lock needs a lock
 of its own. The pipeline must stay open while such code runs.
 """
 
 import numpy as np
 
 from membrane import ptr_validator, tls_cache
+from membrane.arena import SMALLEST_ALIGN
 from membrane.ptr_validator import STATE, Validation
-from runtime_math.numerics.compilation import entry_jitted
+from runtime_math.numerics.arguments import word
+from runtime_math.numerics.compilation import entry_jitted, jitted
 
 __all__ = [
     "STATE",
@@ -41,12 +44,47 @@ __all__ = [
 ]
 
 # Compiled once and kept on disk; a caller's own compilation takes them as they are.
-validate = entry_jitted(ptr_validator.validate.py_func)
-allocate = entry_jitted(ptr_validator.allocate.py_func)
-allocate_aligned = entry_jitted(ptr_validator.allocate_aligned.py_func)
-free = entry_jitted(ptr_validator.free.py_func)
-register_allocation = entry_jitted(ptr_validator.register_allocation.py_func)
-deregister_allocation = entry_jitted(ptr_validator.deregister_allocation.py_func)
+_validate = entry_jitted(ptr_validator.validate.py_func)
+_allocate_aligned = entry_jitted(ptr_validator.allocate_aligned.py_func)
+_free = entry_jitted(ptr_validator.free.py_func)
+_register_allocation = entry_jitted(ptr_validator.register_allocation.py_func)
+_deregister_allocation = entry_jitted(ptr_validator.deregister_allocation.py_func)
+
+
+@jitted
+def validate(state, cache, address):
+    """Classify an address, and let the kernel learn from it; returns a `Validation`."""
+    return _validate(state, cache, word("address", address))
+
+
+@jitted
+def allocate(state, size):
+    """Return the address of a new block aligned to 16, or 0."""
+    return _allocate_aligned(state, word("size", size), SMALLEST_ALIGN)
+
+
+@jitted
+def allocate_aligned(state, size, align):
+    """Return the address of a new block of a given alignment, or 0."""
+    return _allocate_aligned(state, word("size", size), word("align", align))
+
+
+@jitted
+def free(state, address):
+    """Free the block at a base address; returns a `FreeResult` code."""
+    return _free(state, word("address", address))
+
+
+@jitted
+def register_allocation(state, base, size):
+    """Declare a range as ours to the filter and the page oracle."""
+    _register_allocation(state, word("base", base), word("size", size))
+
+
+@jitted
+def deregister_allocation(state, base, size):
+    """Take a range out of the page oracle."""
+    _deregister_allocation(state, word("base", base), word("size", size))
 
 
 def new_cache():

@@ -10,19 +10,20 @@ Every function takes a kernel's state record first. States live in arrays of dty
 ... def serve(states, addresses):
 ...     state, checked = states[0], 0
 ...     for address in addresses:
-...         decision = jit.decide(state, 0, 0, address, np.uint64(0), False, 0, False)
+...         decision = jit.decide(state, 0, 0, address, 0, False, 0, False)
 ...         checked += decision.profile
-...         jit.observe_validation_result(state, 0, decision.profile, np.uint64(12), False)
+...         jit.observe_validation_result(state, 0, decision.profile, 12, False)
 ...     return checked
 >>> states = jit.new_state(0)
 >>> addresses = np.arange(10, dtype=np.uint64) * np.uint64(4096)
 >>> serve(states, addresses), int(states["decisions"][0])
 (5, 10)
 
-Codes (mode, family, profile, stages) are plain integers as in `runtime_math.types`; addresses,
-sizes and costs are ``uint64``. Arguments are not checked here: a family outside 0..8 or a mode
-outside 0..2 is undefined behaviour, as an index out of range is in any jitted code. Nothing locks;
-threads that run such loops need a state each, or a lock.
+Codes (mode, family, profile, stages) are plain integers as in `runtime_math.types`. Arguments may
+be integers of any width, signed or not, or booleans: they are converted, so a signed cost means
+what it says, and no type compiles anything anew. A code or a number out of range raises
+`ValueError`, before the state changes. Nothing locks; threads that run such loops need a state
+each, or a lock.
 
 A user's own function compiled with ``cache=True`` keeps the machine code of the kernel it was
 compiled with; after an upgrade of this package clear its cache.
@@ -30,12 +31,16 @@ compiled with; after an upgrade of this package clear its cache.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from runtime_math import decide as _decide
 from runtime_math import observe as _observe
 from runtime_math import ordering as _ordering
+from runtime_math.numerics.arguments import below, flag, word
 from runtime_math.numerics.compilation import entry_jitted, jitted
 from runtime_math.ordering import pack_ordering, unpack_ordering
 from runtime_math.state import KERNEL_STATE, new_state
+from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT, SafetyLevel
 
 __all__ = [
     "KERNEL_STATE",
@@ -51,8 +56,17 @@ __all__ = [
     "unpack_ordering",
 ]
 
+MODE_COUNT = len(SafetyLevel)
+CONTENTION_LIMIT = 2**16
+ORDERING_LIMIT = 2**28
+
 # Compiled to the end and cached, each on its own, so that a user's function that is not cached
 # links them in a second or two instead of compiling a kernel.
+_decide_packed = entry_jitted(_decide.decide_packed.py_func)
+_observe_result = entry_jitted(_observe.observe_validation_result.py_func)
+_check_ordering = entry_jitted(_ordering.check_ordering.py_func)
+_note_check_order_outcome = entry_jitted(_ordering.note_check_order_outcome.py_func)
+_note_overlap = entry_jitted(_ordering.note_overlap.py_func)
 
 
 class Decision(NamedTuple):
@@ -65,7 +79,7 @@ class Decision(NamedTuple):
     risk_upper_bound_ppm: int
 
 
-@entry_jitted
+@jitted
 def decide_packed(
     state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
 ):
@@ -73,8 +87,15 @@ def decide_packed(
 
     Takes the arguments of `decide`. See `runtime_math.types.pack_decision` for the bits.
     """
-    return _decide.decide_packed(
-        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
+    return _decide_packed(
+        state,
+        below("mode", mode, MODE_COUNT),
+        below("family", family, FAMILY_COUNT),
+        word("addr_hint", addr_hint),
+        word("requested_bytes", requested_bytes),
+        flag("is_write", is_write),
+        below("contention_hint", contention_hint, CONTENTION_LIMIT),
+        flag("bloom_negative", bloom_negative),
     )
 
 
@@ -87,17 +108,23 @@ def decide(
     Parameters
     ----------
     state : record of dtype `KERNEL_STATE`
-    mode, family : int
+    mode, family : integer
         Codes of `SafetyLevel` and `ApiFamily`.
-    addr_hint, requested_bytes : uint64
+    addr_hint, requested_bytes : integer
+        0 to 2^64 - 1.
     is_write : bool
-    contention_hint : int
+    contention_hint : integer
         0 to 65535.
     bloom_negative : bool
 
     Returns
     -------
     Decision
+
+    Raises
+    ------
+    ValueError
+        An argument is out of range; the state is unchanged.
     """
     packed = decide_packed(
         state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
@@ -107,34 +134,63 @@ def decide(
     )
 
 
-@entry_jitted
+@jitted
 def observe_validation_result(state, family, profile, cost_ns, adverse):
     """Feed the outcome of a validation back into the monitors.
 
     Parameters
     ----------
     state : record of dtype `KERNEL_STATE`
-    family, profile : int
+    family, profile : integer
         Codes of `ApiFamily` and `ValidationProfile`.
-    cost_ns : uint64
+    cost_ns : integer
+        0 to 2^64 - 1.
     adverse : bool
+
+    Raises
+    ------
+    ValueError
+        An argument is out of range; the state is unchanged.
     """
-    _observe.observe_validation_result(state, family, profile, cost_ns, adverse)
+    _observe_result(
+        state,
+        below("family", family, FAMILY_COUNT),
+        below("profile", profile, PROFILE_COUNT),
+        word("cost_ns", cost_ns),
+        flag("adverse", adverse),
+    )
 
 
-@entry_jitted
+@jitted
 def check_ordering(state, family, aligned, recent_page):
     """Return the present stage ordering for a context, packed; changes nothing."""
-    return _ordering.check_ordering(state, family, aligned, recent_page)
+    return _check_ordering(
+        state,
+        below("family", family, FAMILY_COUNT),
+        flag("aligned", aligned),
+        flag("recent_page", recent_page),
+    )
 
 
-@entry_jitted
+@jitted
 def note_check_order_outcome(state, family, aligned, recent_page, ordering, exit_stage):
     """Report at which position (-1 for none) of a packed ordering a validation ended."""
-    _ordering.note_check_order_outcome(state, family, aligned, recent_page, ordering, exit_stage)
+    _note_check_order_outcome(
+        state,
+        below("family", family, FAMILY_COUNT),
+        flag("aligned", aligned),
+        flag("recent_page", recent_page),
+        below("ordering", ordering, ORDERING_LIMIT),
+        np.int64(exit_stage),
+    )
 
 
-@entry_jitted
+@jitted
 def note_overlap(state, left_shard, right_shard, witness):
-    """Return whether two shards agree on a witness (``uint64`` each); if not, count a fault."""
-    return _ordering.note_overlap(state, left_shard, right_shard, witness)
+    """Return whether two shards agree on a witness (0 to 2^64 - 1 each); if not, count a fault."""
+    return _note_overlap(
+        state,
+        word("left_shard", left_shard),
+        word("right_shard", right_shard),
+        word("witness", witness),
+    )

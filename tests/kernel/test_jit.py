@@ -10,9 +10,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import TypingError
 
 import runtime_math
-from runtime_math import RuntimeContext, RuntimeMathKernel, SafetyLevel, jit
+from runtime_math import ApiFamily, RuntimeContext, RuntimeMathKernel, SafetyLevel, jit
 from runtime_math.numerics.compilation import _referenced_modules
 
 PACKAGE = Path(runtime_math.__file__).parent
@@ -51,6 +52,69 @@ def test_jitted_loop_equals_python_calls():
         kernel.note_check_order_outcome(2, True, True, ordering, 1)
     assert full == expected
     assert states.tobytes() == kernel.states.tobytes()
+
+
+@njit
+def serve_columns(states, addresses, costs_ns, flags):
+    state = states[0]
+    for row in range(addresses.shape[0]):
+        decision = jit.decide(state, 1, 2, addresses[row], 64, flags[row], flags[row], False)
+        jit.observe_validation_result(state, 2, decision.profile, costs_ns[row], flags[row])
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.int64, np.uint32, np.uint64, np.bool_])
+def test_integers_of_every_type_make_the_same_kernel(kind):
+    costs_ns = (np.arange(300) * 37 % 120).astype(kind)
+    flags = (costs_ns % 7 == 0).astype(kind)
+    states = jit.new_state(SafetyLevel.HARDENED)
+    serve_columns(states, costs_ns, costs_ns, flags)
+    kernel = RuntimeMathKernel(SafetyLevel.HARDENED)
+    for cost_ns, flag in zip(map(int, costs_ns), map(bool, flags), strict=True):
+        context = RuntimeContext(2, cost_ns, 64, flag, int(flag))
+        decision = kernel.decide(SafetyLevel.HARDENED, context)
+        kernel.observe_validation_result(2, decision.profile, cost_ns, flag)
+    assert states.tobytes() == kernel.states.tobytes()
+
+
+@njit
+def serve_literals(states):
+    decision = jit.decide(
+        states[0], SafetyLevel.HARDENED, ApiFamily.STRING_MEMORY, 5, 6, True, 1, 0
+    )
+    jit.observe_validation_result(states[0], 2, decision.profile, 12, False)
+
+
+def test_literals_and_enumeration_members_are_integers_too():
+    states = jit.new_state(SafetyLevel.HARDENED)
+    serve_literals(states)
+    kernel = RuntimeMathKernel(SafetyLevel.HARDENED)
+    decision = kernel.decide(SafetyLevel.HARDENED, RuntimeContext(2, 5, 6, True, 1, False))
+    kernel.observe_validation_result(2, decision.profile, 12, False)
+    assert states.tobytes() == kernel.states.tobytes()
+
+
+def test_values_out_of_range_are_told_before_the_state_changes():
+    wrong = {
+        "addr_hint": ([-1], [1], [0]),
+        "is_write": ([1], [1], [2]),
+        "cost_ns": ([1], [-(2**63)], [1]),
+    }
+    for name, columns in wrong.items():
+        states = jit.new_state(SafetyLevel.HARDENED)
+        before = states.tobytes()
+        with pytest.raises(ValueError, match=name):
+            serve_columns(states, *map(np.array, columns))
+        # The decision of the same row came before the observation that is refused.
+        assert (states.tobytes() == before) == (name != "cost_ns")
+
+
+def test_numbers_that_are_no_integers_are_refused_when_compiling():
+    @njit
+    def observe(states, cost_ns):
+        jit.observe_validation_result(states[0], 0, 0, cost_ns, False)
+
+    with pytest.raises(TypingError, match="cost_ns must be an integer, got float64"):
+        observe(jit.new_state(0), 12.0)
 
 
 PROBE = """

@@ -23,6 +23,7 @@ from membrane import (
     pointee,
     terminated,
 )
+from membrane.catalogue import flip
 
 LIBRARY = ctypes.CDLL(ctypes.util.find_library("z") or "libz.so.1")
 BYTES, LENGTH = ctypes.c_void_p, ctypes.POINTER(ctypes.c_ulong)
@@ -120,7 +121,7 @@ def test_hardened_mode_shortens_the_length_and_calls():
 
 def test_a_function_that_lies_about_its_writes_is_found_out(strict):
     overflow = guard(
-        lambda address: ctypes.memset(address, 1, 33), writes={0: 32}, pipeline=strict.pipeline
+        lambda address: flip(address, 33), writes={0: 32}, pipeline=strict.pipeline, name="flip"
     )
     address = strict.pipeline.allocate_address(32)
     with pytest.raises(Exception, match="wrote beside the block"):

@@ -23,6 +23,7 @@ from membrane import (
     ValidationPipeline,
     libc,
 )
+from membrane.catalogue import flip
 
 C = ctypes.CDLL(None)
 C.memcmp.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
@@ -126,8 +127,8 @@ def test_calloc_is_zeroed_even_where_memory_was_used(shared):
         (lambda c, b: c.realloc(b + 1, 4), InvalidFreeError),
         (lambda c, b: (c.free(b), c.free(b)), DoubleFreeError),
         (lambda c, b: (c.free(b), c.realloc(b, 4)), UseAfterFreeError),
-        (lambda c, b: (ctypes.memset(b, 1, 9), c.memset(b, 0, 1)), CorruptionError),
-        (lambda c, b: (ctypes.memset(b, 1, 9), c.free(b)), CorruptionError),
+        (lambda c, b: (flip(b, 9), c.memset(b, 0, 1)), CorruptionError),
+        (lambda c, b: (flip(b, 9), c.free(b)), CorruptionError),
     ],
 )
 def test_strict_errors_are_precise(strict, call, error):

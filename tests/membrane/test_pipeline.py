@@ -20,6 +20,7 @@ from membrane import (
     ValidationPipeline,
     jit,
 )
+from membrane.catalogue import flip
 from runtime_math.types import SafetyLevel
 
 
@@ -179,7 +180,7 @@ def test_corruption_is_raised_at_the_end_of_the_block(pipeline):
         pytest.raises(CorruptionError, match="overwritten"),
         pipeline.allocate(16) as block,
     ):
-        ctypes.memset(block.address, 1, 17)
+        flip(block.address, 17)
     assert pipeline.statistics()["live_blocks"] == 0
 
 

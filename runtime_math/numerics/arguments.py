@@ -1,0 +1,131 @@
+"""Arguments of functions for other people's jitted code, converted to the type they are made for.
+
+Jitted code passes whatever its arrays hold: signed costs, 32-bit codes, booleans. Left alone, each
+combination would compile the kernel anew, and a signed cost would even be computed with as a
+signed number. So the functions that users' jitted code calls take their arguments through these
+converters. A value out of range raises `ValueError`, before any state changes; where the type
+excludes it, nothing is left of the check. What is no integer is refused when the caller is compiled.
+"""
+
+import numpy as np
+from numba import types
+from numba.core.errors import TypingError
+from numba.extending import overload
+
+
+def word(name, value):
+    """Unsigned 64-bit number.
+
+    Parameters
+    ----------
+    name : literal str
+        Of the argument, for the message.
+    value : integer or bool of any type
+
+    Returns
+    -------
+    uint64
+
+    Raises
+    ------
+    ValueError
+        The value is negative.
+    """
+    raise NotImplementedError("for jitted code")
+
+
+def below(name, value, limit):
+    """Signed 64-bit number from 0 to `limit` - 1.
+
+    Parameters
+    ----------
+    name : literal str
+        Of the argument, for the message.
+    value : integer or bool of any type
+    limit : literal int
+
+    Returns
+    -------
+    int64
+
+    Raises
+    ------
+    ValueError
+        The value is outside.
+    """
+    raise NotImplementedError("for jitted code")
+
+
+def flag(name, value):
+    """Truth value: a bool, or an integer that is 0 or 1.
+
+    Parameters
+    ----------
+    name : literal str
+        Of the argument, for the message.
+    value : integer or bool of any type
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        The value is neither 0 nor 1.
+    """
+    raise NotImplementedError("for jitted code")
+
+
+def _checked_type(name, value):
+    kind = types.unliteral(value)
+    if not isinstance(kind, (types.Integer, types.Boolean, types.IntEnumMember)):
+        # Numba tries once more with names that are no literals.
+        argument = getattr(name, "literal_value", "the argument")
+        raise TypingError(f"{argument} must be an integer, got {kind}")
+    return kind
+
+
+@overload(word, prefer_literal=True)
+def _word(name, value):
+    kind = _checked_type(name, value)
+    if isinstance(kind, types.Boolean) or not getattr(kind, "signed", True):
+        return lambda name, value: np.uint64(value)
+    message = f"{name.literal_value} must be from 0 to 2^64 - 1, got a negative number"
+
+    def converted(name, value):
+        number = np.int64(value)
+        if number < 0:
+            raise ValueError(message)
+        return np.uint64(number)
+
+    return converted
+
+
+@overload(below, prefer_literal=True)
+def _below(name, value, limit):
+    _checked_type(name, value)
+    bound = np.uint64(limit.literal_value)
+    message = f"{name.literal_value} must be from 0 to {int(bound) - 1}"
+
+    def converted(name, value, limit):
+        # A negative number is a very large one, so that one comparison is enough.
+        if np.uint64(value) >= bound:
+            raise ValueError(message)
+        return np.int64(value)
+
+    return converted
+
+
+@overload(flag, prefer_literal=True)
+def _flag(name, value):
+    if isinstance(_checked_type(name, value), types.Boolean):
+        return lambda name, value: bool(value)
+    message = f"{name.literal_value} must be 0 or 1"
+
+    def converted(name, value):
+        if np.uint64(value) > np.uint64(1):
+            raise ValueError(message)
+        return value != 0
+
+    return converted
