@@ -4,7 +4,8 @@ Jitted code passes whatever its arrays hold: signed costs, 32-bit codes, boolean
 combination would compile the kernel anew, and a signed cost would even be computed with as a
 signed number. So the functions that users' jitted code calls take their arguments through these
 converters. A value out of range raises `ValueError`, before any state changes; where the type
-excludes it, nothing is left of the check. What is no integer is refused when the caller is compiled.
+excludes it, nothing is left of the check. What is no integer is refused while the caller is being
+compiled.
 """
 
 import numpy as np
