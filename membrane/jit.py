@@ -24,6 +24,7 @@ of its own. The pipeline must stay open while such code runs.
 """
 
 import numpy as np
+from numba import from_dtype, types
 
 from membrane import ptr_validator, tls_cache
 from membrane.arena import SMALLEST_ALIGN
@@ -49,6 +50,25 @@ _allocate_aligned = entry_jitted(ptr_validator.allocate_aligned.py_func)
 _free = entry_jitted(ptr_validator.free.py_func)
 _register_allocation = entry_jitted(ptr_validator.register_allocation.py_func)
 _deregister_allocation = entry_jitted(ptr_validator.deregister_allocation.py_func)
+
+_RECORD, _CACHE = from_dtype(STATE), from_dtype(tls_cache.STATE)
+_SIGNATURES = {
+    _validate: (_RECORD, _CACHE, types.uint64),
+    _allocate_aligned: (_RECORD, types.uint64, types.uint64),
+    _free: (_RECORD, types.uint64),
+    _register_allocation: (_RECORD, types.uint64, types.uint64),
+    _deregister_allocation: (_RECORD, types.uint64, types.uint64),
+}
+
+
+def compilations():
+    """What `membrane.precompile` compiles of this module: functions, by name."""
+    return {
+        dispatcher.py_func.__name__: lambda dispatcher=dispatcher, arguments=arguments: (
+            dispatcher.compile(arguments)
+        )
+        for dispatcher, arguments in _SIGNATURES.items()
+    }
 
 
 @jitted

@@ -1,3 +1,4 @@
 from runtime_math.command_line import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from runtime_math import batch, entry, validation
+from runtime_math import batch, validation
+from runtime_math.numerics.entry_point import CompileProgress
 from runtime_math.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
 from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind
 from runtime_math.state import KERNEL_STATE
@@ -100,7 +101,7 @@ def checked_events(events):
 
 
 def _run(kernel, loop, *arrays):
-    with entry.CompileProgress(), kernel.exclusive() as states:
+    with CompileProgress(), kernel.exclusive() as states:
         loop(states, *arrays)
 
 
@@ -219,7 +220,7 @@ def replay_ensemble(states, events, threads=None):
     # More parts than threads: a core that has other work to do gets fewer of them.
     shares = min(threads * _PARTS_PER_THREAD, max(len(states), 1))
     bounds = np.linspace(0, len(states), shares + 1).astype(int)
-    with entry.CompileProgress():
+    with CompileProgress():
         loops.replay_ensemble_rows(states[:1], 0, 0, events, results[:1])
     with ThreadPoolExecutor(threads) as pool:
         parts = [

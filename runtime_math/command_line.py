@@ -183,22 +183,16 @@ def explain(mode, family, address, requested_bytes, is_write, contention, bloom_
 @cli.command(name="compile")
 def compile_command():
     """Fill the compile cache, so that the next process starts at once."""
-    from rich.console import Console
-    from rich.progress import track
-
     from runtime_math import precompile
 
-    console = Console(stderr=True)
     start = time.monotonic()
-    steps = precompile.steps()
-    for _, compile_step in track(
-        steps, description="compiling", console=console, disable=not console.is_terminal
-    ):
-        compile_step()
+    bar = _Bar(len(precompile.GROUPS))
+    try:
+        count = precompile.compile_all(bar.update)
+    finally:
+        bar.close()
     seconds = time.monotonic() - start
-    click.echo(
-        f"{len(steps)} entry points ready in {seconds:.1f} s, cache in {precompile.folder()}"
-    )
+    click.echo(f"{count} functions ready in {seconds:.1f} s, cache in {precompile.folder()}")
 
 
 @cli.command()

@@ -9,89 +9,15 @@ atomic. Batches release it; they mark the state as busy meanwhile, and a single 
 the mark returns `BUSY` without touching anything.
 """
 
-import functools
-import sys
-import time
-
 from numba import types
-from numba.core import event
 
 from runtime_math.decide import decide_detail, decide_packed
-from runtime_math.numerics.compilation import entry_jitted
+from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.observe import observe_validation_result
 from runtime_math.ordering import check_ordering, note_check_order_outcome, note_overlap
 from runtime_math.state import state_at
 
 BUSY = -1
-PROGRESS_AFTER_SECONDS = 2.0
-
-
-class EntryPoint:
-    """A jitted function of one signature, compiled (or loaded from the cache) at its first use.
-
-    Parameters
-    ----------
-    *argument_types : numba types
-        The signature.
-    **options
-        Options for `entry_jitted`.
-    """
-
-    def __init__(self, *argument_types, **options):
-        self._signature = argument_types
-        self._options = options
-
-    def __call__(self, function):
-        self.dispatcher = entry_jitted(function, **self._options)
-        functools.update_wrapper(self, function)
-        return self
-
-    @functools.cached_property
-    def address_call(self):
-        """The machine code as a Python callable."""
-        with CompileProgress():
-            self.dispatcher.compile(self._signature)
-        return self.dispatcher.overloads[self._signature].entry_point
-
-
-class CompileProgress(event.Listener):
-    """One line on a terminal that tells what is being compiled, once it takes long."""
-
-    _active = 0
-
-    def __init__(self, stream=None):
-        self._stream = stream if stream is not None else sys.stderr
-        self._count = 0
-        self._shown = False
-
-    def __enter__(self):
-        self._start = time.monotonic()
-        event.register("numba:compile", self)
-        return self
-
-    def __exit__(self, *exception):
-        event.unregister("numba:compile", self)
-        if self._shown:
-            seconds = time.monotonic() - self._start
-            self._stream.write(f"\r\033[Kcompiled {self._count} functions in {seconds:.0f} s\n")
-            self._stream.flush()
-
-    def on_start(self, compile_event):
-        self._count += 1
-        seconds = time.monotonic() - self._start
-        if seconds < PROGRESS_AFTER_SECONDS or not self._stream.isatty():
-            return
-        name = compile_event.data["dispatcher"].py_func.__qualname__
-        module = compile_event.data["dispatcher"].py_func.__module__
-        text = f"compiling for the first time ({seconds:.0f} s): {self._count} {module}.{name}"
-        self._stream.write(f"\r\033[K{text[:100]}")
-        self._stream.flush()
-        self._shown = True
-
-    def on_end(self, compile_event):
-        """Nothing to do: the next start, or the exit, rewrites the line."""
-
-
 _FLAG = types.boolean
 _CODE = types.int64
 _WORD = types.uint64

@@ -32,6 +32,7 @@ compiled with; after an upgrade of this package clear its cache.
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
 
 from runtime_math import decide as _decide
 from runtime_math import observe as _observe
@@ -39,7 +40,7 @@ from runtime_math import ordering as _ordering
 from runtime_math.numerics.arguments import below, flag, word
 from runtime_math.numerics.compilation import entry_jitted, jitted
 from runtime_math.ordering import pack_ordering, unpack_ordering
-from runtime_math.state import KERNEL_STATE, new_state
+from runtime_math.state import KERNEL_RECORD, KERNEL_STATE, new_state
 from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT, SafetyLevel
 
 __all__ = [
@@ -67,6 +68,25 @@ _observe_result = entry_jitted(_observe.observe_validation_result.py_func)
 _check_ordering = entry_jitted(_ordering.check_ordering.py_func)
 _note_check_order_outcome = entry_jitted(_ordering.note_check_order_outcome.py_func)
 _note_overlap = entry_jitted(_ordering.note_overlap.py_func)
+
+_CODE, _WORD, _FLAG = types.int64, types.uint64, types.boolean
+_SIGNATURES = {
+    _decide_packed: (_CODE, _CODE, _WORD, _WORD, _FLAG, _CODE, _FLAG),
+    _observe_result: (_CODE, _CODE, _WORD, _FLAG),
+    _check_ordering: (_CODE, _FLAG, _FLAG),
+    _note_check_order_outcome: (_CODE, _FLAG, _FLAG, _CODE, _CODE),
+    _note_overlap: (_WORD, _WORD, _WORD),
+}
+
+
+def compilations():
+    """What `runtime_math.precompile` compiles of this module: functions, by name."""
+    return {
+        dispatcher.py_func.__name__: lambda dispatcher=dispatcher, arguments=arguments: (
+            dispatcher.compile((KERNEL_RECORD, *arguments))
+        )
+        for dispatcher, arguments in _SIGNATURES.items()
+    }
 
 
 class Decision(NamedTuple):

@@ -1,44 +1,130 @@
-"""What ``compile`` and ``info`` need: the list of entry points, the cache's place, the versions."""
+"""What ``compile`` and ``info`` need: everything the Python faces compile, the cache's place.
 
+Work is cut into groups, each a function that returns the compilations it stands for by name. Groups
+share nothing that is compiled, so each may run in a process of its own.
+"""
+
+import importlib
+import importlib.util
+import multiprocessing
+import os
 import platform
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import llvmlite
 import numba
 import numpy as np
 
 from runtime_math import __version__, batch, entry, snapshot
-from runtime_math.calibrated import points
 from runtime_math.config import configured_mode
+from runtime_math.numerics.compilation import compilation_mode
+from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT
 from runtime_math.state import KERNEL_STATE, new_state
 
 
-def _batch_steps():
-    states = new_state(0)
+def entry_points(namespace):
+    """Compilations of the `EntryPoint` objects in a module or another namespace."""
+    return {
+        name: lambda point=point: point.address_call
+        for name, point in vars(namespace).items()
+        if isinstance(point, EntryPoint)
+    }
+
+
+def _batches(loops, states):
     contexts, decisions = np.zeros(0, CONTEXT), np.zeros(0, DECISION)
-    events, results = np.zeros(0, EVENT), np.zeros(0, RESULT)
-    table = np.zeros((1, 0), RESULT)
-    return [
-        ("snapshot", lambda: snapshot.take_snapshot(states, 0)),
-        ("decide_many", lambda: batch.decide_rows(states, 0, contexts, decisions)),
-        ("observe_many", lambda: batch.observe_rows(states, np.zeros(0, OUTCOME))),
-        ("replay", lambda: batch.replay_rows(states, events, results)),
-        (
-            "replay_ensemble",
-            lambda: batch.replay_ensemble_rows(states, 0, 1, events, table),
-        ),
-    ]
+    events, results = np.zeros(0, EVENT), np.zeros((1, 0), RESULT)
+    return {
+        "decide_many": lambda: loops.decide_rows(states, 0, contexts, decisions),
+        "observe_many": lambda: loops.observe_rows(states, np.zeros(0, OUTCOME)),
+        "replay": lambda: loops.replay_rows(states, events, results[0]),
+        "replay_ensemble": lambda: loops.replay_ensemble_rows(states, 0, 1, events, results),
+    }
 
 
-def steps():
-    """Names of everything the Python face compiles, each with a function that compiles it."""
-    compiled = [
-        (name, lambda point=point: point.address_call)
-        for module in (entry, points)
-        for name, point in vars(module).items()
-        if isinstance(point, entry.EntryPoint)
-    ]
-    return compiled + _batch_steps()
+def _faithful():
+    states = new_state(0)
+    return {
+        **entry_points(entry),
+        "snapshot": lambda: snapshot.take_snapshot(states, 0),
+        **_batches(batch, states),
+    }
+
+
+def _jitted():
+    from runtime_math import jit
+
+    return jit.compilations()
+
+
+def _calibrated(monitors):
+    from runtime_math.calibrated import context, kernel_state, loops, points
+
+    own = points.LEAN if monitors == "none" else points.FULL
+    return {
+        **entry_points(own),
+        **_batches(loops, kernel_state.new_state(0, monitors=monitors)),
+        "explain": lambda: context.bytes_bin(np.uint64(1)),
+    }
+
+
+def _calibrated_lean():
+    return _calibrated("none")
+
+
+def _calibrated_full():
+    return _calibrated("all")
+
+
+def _membrane():
+    if importlib.util.find_spec("membrane") is None:
+        return {}
+    return importlib.import_module("membrane.precompile").compilations()
+
+
+# The longest first, so that two processes end at about the same time.
+GROUPS = {
+    "faithful kernel": _faithful,
+    "calibrated kernel with monitors": _calibrated_full,
+    "functions for jitted code": _jitted,
+    "membrane": _membrane,
+    "calibrated kernel without monitors": _calibrated_lean,
+}
+
+
+def compile_group(name):
+    """Compile everything of a group; returns how many functions that were."""
+    compilations = GROUPS[name]()
+    for compilation in compilations.values():
+        compilation()
+    return len(compilations)
+
+
+def compile_all(report, processes=None):
+    """Fill the compile cache with everything that the Python faces use.
+
+    Parameters
+    ----------
+    report : callable
+        Called with the number of groups done, and the name of the latest.
+    processes : int, optional
+        How many to work in; by default one per core, at most one per group.
+
+    Returns
+    -------
+    int
+        Number of functions.
+    """
+    cores = len(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")
+    count = 0
+    with ProcessPoolExecutor(processes or min(cores, len(GROUPS)), context) as pool:
+        futures = {pool.submit(compile_group, name): name for name in GROUPS}
+        for done, future in enumerate(as_completed(futures), 1):
+            count += future.result()
+            report(done, futures[future])
+    return count
 
 
 def folder():
@@ -59,5 +145,6 @@ def environment():
         "processor": numba.core.config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
         "mode": configured_mode().name.lower(),
         "bytes of a kernel": KERNEL_STATE.itemsize,
+        "compilation": compilation_mode(),
         "compile cache": folder(),
     }

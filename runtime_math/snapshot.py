@@ -4,7 +4,6 @@ from collections import namedtuple
 
 import numpy as np
 
-from runtime_math import entry
 from runtime_math.monitors import (
     admm_budget,
     atiyah_bott,
@@ -46,6 +45,7 @@ from runtime_math.monitors import (
     tropical_latency,
 )
 from runtime_math.numerics.compilation import entry_jitted, jitted
+from runtime_math.numerics.entry_point import CompileProgress
 
 SNAPSHOT = np.dtype(
     [
@@ -338,6 +338,6 @@ def take_snapshot(states, mode):
     KernelSnapshot
     """
     snapshots = np.zeros(1, SNAPSHOT)
-    with entry.CompileProgress():
+    with CompileProgress():
         fill_snapshot(states, mode, snapshots)
     return KernelSnapshot(*snapshots[0].item())

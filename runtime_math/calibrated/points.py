@@ -10,7 +10,8 @@ from numba import types
 
 from runtime_math.calibrated import kernel_state
 from runtime_math.calibrated.kernel_state import full_state_at, lean_state_at
-from runtime_math.entry import BUSY, EntryPoint
+from runtime_math.entry import BUSY
+from runtime_math.numerics.entry_point import EntryPoint
 
 _FLAG = types.boolean
 _CODE = types.int64

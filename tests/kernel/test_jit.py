@@ -1,11 +1,6 @@
 """The kernel inside other people's jitted code, and the compile cache behind it."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,7 +9,6 @@ from numba.core.errors import TypingError
 
 import runtime_math
 from runtime_math import ApiFamily, RuntimeContext, RuntimeMathKernel, SafetyLevel, jit
-from runtime_math.numerics.compilation import _referenced_modules
 
 PACKAGE = Path(runtime_math.__file__).parent
 
@@ -115,76 +109,3 @@ def test_numbers_that_are_no_integers_are_refused_when_compiling():
 
     with pytest.raises(TypingError, match="cost_ns must be an integer, got float64"):
         observe(jit.new_state(0), 12.0)
-
-
-PROBE = """
-import sys
-from runtime_math.monitors import risk
-import numpy as np
-state = np.zeros(1, risk.STATE)
-risk.init(state[0], 20_000, 3.0)
-for _ in range(40):
-    risk.observe(state[0], 0, False)
-stats = risk.observe.for_python.stats
-print(risk.upper_bound_ppm(state[0], 0), sum(stats.cache_hits.values(), 0))
-"""
-
-
-def run_probe(folder, **environment):
-    result = subprocess.run(
-        [sys.executable, "-c", PROBE],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder), **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    bound, hits = result.stdout.split()
-    return int(bound), int(hits), result.stderr
-
-
-@pytest.fixture
-def copied_package(tmp_path):
-    shutil.copytree(
-        PACKAGE, tmp_path / "runtime_math", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    return tmp_path
-
-
-def test_cache_is_used_and_follows_the_sources_it_depends_on(copied_package):
-    assert run_probe(copied_package)[1] == 0
-    assert run_probe(copied_package)[1] > 0
-    shared = copied_package / "runtime_math" / "types.py"
-    shared.write_text(shared.read_text() + "\n# changed\n")
-    assert run_probe(copied_package)[1] == 0
-
-
-def test_stamp_covers_jitted_code_of_other_packages():
-    module = ModuleType("another_package.module")
-    module.__file__ = __file__
-    module.jit = jit
-    assert "runtime_math.jit" in _referenced_modules(module, "another_package")
-    module.jit = os
-    assert "os" not in _referenced_modules(module, "another_package")
-
-
-def test_damaged_cache_files_are_ignored(copied_package):
-    bound, _, _ = run_probe(copied_package)
-    for entry in copied_package.rglob("risk.observe*.nbc"):
-        entry.write_bytes(entry.read_bytes()[:100])
-    again, hits, errors = run_probe(copied_package)
-    assert (again, hits) == (bound, 0)
-    assert "unreadable compile cache entry ignored" in errors
-
-
-def test_read_only_install_works(copied_package, tmp_path):
-    # The superuser writes through permission bits, so a file takes the folder's place instead.
-    for folder in ("monitors", "numerics"):
-        (copied_package / "runtime_math" / folder / "__pycache__").write_text("")
-    environment = {"HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
-    (tmp_path / "home").mkdir()
-    bound, hits, _ = run_probe(copied_package, **environment)
-    assert (bound, hits) == (run_probe(copied_package)[0], 0)
-    assert run_probe(copied_package, **environment)[1] > 0
-    nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "IPYTHONDIR": "/dev/null"}
-    assert run_probe(copied_package, **{**environment, **nowhere})[0] == bound

@@ -1,0 +1,15 @@
+"""What ``python -m runtime_math compile`` compiles of the membrane."""
+
+from membrane import jit, pipeline_entry
+from runtime_math.precompile import entry_points
+
+
+def compilations():
+    """Every function that the Python face and users' jitted code enter, by name.
+
+    Returns
+    -------
+    dict of {str: callable}
+        Each compiles its function, or loads it from the cache.
+    """
+    return {**entry_points(pipeline_entry), **jit.compilations()}
