@@ -14,6 +14,8 @@ from runtime_math.numerics import source_stamp
 from runtime_math.numerics.source_stamp import dependencies, module_file
 
 PACKAGE = Path(runtime_math.__file__).parent
+# These tests look at the cache beside the sources, wherever the suite itself keeps its own.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
 
 PROBE = """
 import sys
@@ -32,7 +34,7 @@ def run_probe(folder, script=PROBE, **environment):
     result = subprocess.run(
         [sys.executable, "-c", script],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder), **environment},
+        env={**ENVIRONMENT, "PYTHONPATH": str(folder), **environment},
         capture_output=True,
         text=True,
         check=True,
