@@ -13,6 +13,8 @@ from numba import njit
 from bench import inputs
 from bench.benchmark import WARMUP_CALLS, Benchmark, timed_loop
 from runtime_math import CheckStage, MembraneAction, SafetyLevel
+from runtime_math.faithful.ordering import pack_ordering
+from runtime_math.faithful.signals import SIGNAL_COUNT
 from runtime_math.monitors import (
     MONITOR_NAMES,
     clifford,
@@ -25,8 +27,6 @@ from runtime_math.monitors import (
 )
 from runtime_math.monitors.base import Monitor
 from runtime_math.numerics.compilation import jitted
-from runtime_math.ordering import pack_ordering
-from runtime_math.signals import SIGNAL_COUNT
 from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
 
 _ROWS = 1024

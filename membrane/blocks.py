@@ -3,10 +3,11 @@
 import numpy as np
 
 from membrane import page_index
-from membrane.memory import c_reallocate, record_at
+from membrane.memory import c_reallocate
 from membrane.source import SOURCE
 from membrane.table import TABLE
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.record_at import record_at
 
 SHARD_COUNT = 16
 NO_SLOT = np.uint64(0xFFFF_FFFF_FFFF_FFFF)

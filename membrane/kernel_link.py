@@ -5,16 +5,13 @@ module of every function that validates a pointer: users' jitted code compiles i
 own code takes, and there is one copy of the kernel's machine code per process.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
+from runtime_math.decision import FULL_PROFILE, FULL_VALIDATE, pack_decision
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import MembraneAction
 
 LINK = np.dtype(
     [
@@ -28,9 +25,8 @@ LINK = np.dtype(
 )
 _WORD, _FLAG = ir.IntType(64), ir.IntType(1)
 _U64, _I64, _BOOL = types.uint64, types.int64, types.boolean
-DENY = int(MembraneAction.DENY)
 # What a decision looks like while a batch of another thread keeps the kernel busy: check fully.
-BUSY_DECISION = 1 << 20 | int(MembraneAction.FULL_VALIDATE) << 21
+BUSY_DECISION = pack_decision.py_func(0, 0, FULL_PROFILE, FULL_VALIDATE, 0, 0)
 
 
 def _caller(*argument_types):
@@ -74,7 +70,7 @@ def _call_note(typing_context, function, kernel, family, aligned, recent, order,
 
 @jitted
 def decide(link, mode, family, address, requested_bytes, is_write, bloom_negative):
-    """Return a packed decision; see `profile` and `requires_full`."""
+    """Return a packed decision; see `runtime_math.decision`."""
     packed = _call_decide(
         link.decide,
         link.kernel,
@@ -87,24 +83,6 @@ def decide(link, mode, family, address, requested_bytes, is_write, bloom_negativ
         bloom_negative,
     )
     return packed if packed >= 0 else BUSY_DECISION
-
-
-@jitted
-def profile(packed):
-    """Profile code of a packed decision."""
-    return (packed >> 20) & 1
-
-
-@jitted
-def action(packed):
-    """Action code of a packed decision."""
-    return (packed >> 21) & 3
-
-
-@jitted
-def requires_full(packed):
-    """Whether a decision asks for full validation; a refusal does not count."""
-    return profile(packed) == 1 or action(packed) == 1 or action(packed) == 2
 
 
 @jitted
@@ -137,37 +115,10 @@ def note_check_order(link, family, aligned, recent_page, order, position):
     )
 
 
-class Decision(NamedTuple):
-    """The parts of a packed decision."""
-
-    profile: int
-    action: int
-    healing: int
-    policy_id: int
-    risk_upper_bound_ppm: int
-
-    @classmethod
-    def unpack(cls, packed):
-        """Take a packed decision apart."""
-        return cls(
-            packed >> 20 & 1, packed >> 21 & 3, packed >> 23 & 3, packed >> 32, packed & 0xF_FFFF
-        )
-
-
-def _c_address(point):
-    """Address of an entry point's C wrapper, compiling it if need be."""
-    point.address_call  # noqa: B018 (a cached property that compiles)
-    (result,) = point.dispatcher.overloads.values()
-    with global_compiler_lock:
-        return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
-
-
-def connect(record, states):
-    """Point a record of dtype `LINK` at a kernel state and at the compiled kernel."""
-    from runtime_math import entry
-
+def connect(record, states, calls):
+    """Point a record of dtype `LINK` at a kernel state and at its compiled `Calls`."""
     record["kernel"] = states.ctypes.data
-    record["decide"] = _c_address(entry.decide_entry)
-    record["observe"] = _c_address(entry.observe_entry)
-    record["check_ordering"] = _c_address(entry.check_ordering_entry)
-    record["note_check_order"] = _c_address(entry.note_check_order_entry)
+    record["decide"] = calls.decide.c_address
+    record["observe"] = calls.observe.c_address
+    record["check_ordering"] = calls.check_ordering.c_address
+    record["note_check_order"] = calls.note_check_order.c_address

@@ -5,7 +5,7 @@ nothing: their callers hold the proof that the address is theirs.
 """
 
 from llvmlite import ir
-from numba import from_dtype, types
+from numba import types
 from numba.extending import intrinsic
 
 _WORD = ir.IntType(64)
@@ -88,17 +88,3 @@ def address_of(typing_context, record):
         return builder.ptrtoint(arguments[0], _WORD)
 
     return types.uint64(record), emit
-
-
-def record_at(dtype):
-    """Make an intrinsic that views the memory at an address as a record of `dtype`."""
-    record = from_dtype(dtype)
-
-    @intrinsic
-    def view(typing_context, address):
-        def emit(context, builder, signature, arguments):
-            return builder.inttoptr(arguments[0], context.get_value_type(record))
-
-        return record(types.uint64), emit
-
-    return view

@@ -16,12 +16,12 @@ from membrane.memory import (
     c_allocate_zeroed,
     c_free,
     load_word,
-    record_at,
     store_word,
 )
 from membrane.table import TABLE
 from runtime_math.numerics.bits import leading_zeros, trailing_zeros
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.record_at import record_at
 
 PAGE_BITS = np.uint64(12)
 CHUNK_BITS = np.uint64(24)

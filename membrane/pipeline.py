@@ -20,6 +20,7 @@ from membrane.lattice import SafetyState
 from membrane.metrics import Counter
 from membrane.outcome import ValidationOutcome
 from membrane.ptr_validator import Outcome
+from runtime_math.calls_for import calls_for
 from runtime_math.config import configured_mode
 from runtime_math.kernel import RuntimeMathKernel
 from runtime_math.types import SafetyLevel
@@ -159,7 +160,8 @@ class ValidationPipeline:
         record = self.states[0]
         if self._resources.source is not None:
             self._resources.source.connect(record["arena"]["source"])
-        kernel_link.connect(record["link"], self.kernel.states)
+        states = self.kernel.states
+        kernel_link.connect(record["link"], states, calls_for(states.dtype))
         pipeline_entry.start_entry.address_call(
             self._resources.address,
             self.mode,

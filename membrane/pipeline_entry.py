@@ -4,9 +4,9 @@ import numpy as np
 from numba import types
 
 from membrane import arena, blocks, bloom, foreign, ptr_validator, tls_cache
-from membrane.memory import record_at
 from membrane.outcome import for_python
 from runtime_math.numerics.entry_point import EntryPoint
+from runtime_math.numerics.record_at import record_at
 
 state_at = record_at(ptr_validator.STATE)
 # What a thread brings to a validation: its cache, and where the pipeline's state is.

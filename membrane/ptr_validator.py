@@ -27,6 +27,7 @@ from membrane import (
     tls_cache,
 )
 from membrane.blocks import NO_SLOT
+from runtime_math.decision import profile_of, requires_full
 from runtime_math.numerics.compilation import jitted
 
 STAGE_COUNT = 7
@@ -221,7 +222,7 @@ def _conclude(state, cache, address, identity, bloom_negative, cost_ns):
     """End of a validation that no stage ended: the address belongs to a live block."""
     packed = _decide(state, address, bloom_negative)
     _remember(state, cache, address, identity)
-    _report(state, NO_EXIT, kernel_link.profile(packed), cost_ns, False)
+    _report(state, NO_EXIT, profile_of(packed), cost_ns, False)
     return _described(state, 2, address, identity)
 
 
@@ -238,8 +239,8 @@ def _cached(cache, address):
 def _bloom_exit(state, address, cost_ns):
     """Decide on an address the filter does not know; returns (exit, profile, cost)."""
     packed = _decide(state, address, True)
-    profile = kernel_link.profile(packed)
-    if not kernel_link.requires_full(packed) and state.mode != HARDENED:
+    profile = profile_of(packed)
+    if not requires_full(packed) and state.mode != HARDENED:
         return True, profile, cost_ns
     if not state.trace.recent_page:
         return True, profile, cost_ns + PAGE_CHECK_NS

@@ -8,13 +8,13 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "kernel": ("RuntimeMathKernel",),
     "explanation": ("Explanation",),
-    "snapshot": ("KernelSnapshot",),
-    "batch_face": ("replay_ensemble",),
+    "faithful.snapshot": ("KernelSnapshot",),
+    "batches": ("replay_ensemble",),
     "statefile": ("StateFileError",),
     "trace": ("TraceError", "read_events", "read_rows"),
     "config": ("configured_mode", "parse_mode"),
     "records": ("CONTEXT", "DECISION", "EVENT", "OUTCOME", "RESULT", "EventKind"),
-    "state": ("KERNEL_STATE", "new_state"),
+    "faithful.state": ("KERNEL_STATE", "new_state"),
     "types": (
         "ApiFamily",
         "CheckStage",
@@ -32,13 +32,13 @@ _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in nam
 __all__ = [*_MODULE_OF, "__version__"]
 
 if TYPE_CHECKING:
-    from runtime_math.batch_face import replay_ensemble
+    from runtime_math.batches import replay_ensemble
     from runtime_math.config import configured_mode, parse_mode
     from runtime_math.explanation import Explanation
+    from runtime_math.faithful.snapshot import KernelSnapshot
+    from runtime_math.faithful.state import KERNEL_STATE, new_state
     from runtime_math.kernel import RuntimeMathKernel
     from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind
-    from runtime_math.snapshot import KernelSnapshot
-    from runtime_math.state import KERNEL_STATE, new_state
     from runtime_math.statefile import StateFileError
     from runtime_math.trace import TraceError, read_events, read_rows
     from runtime_math.types import (

@@ -3,8 +3,8 @@
 import math
 from typing import NamedTuple
 
+from runtime_math.faithful.ordering import STAGE_COUNT
 from runtime_math.kernel import RuntimeMathKernel
-from runtime_math.ordering import STAGE_COUNT
 from runtime_math.trace import (
     CALL_KINDS,
     TraceError,

@@ -3,9 +3,9 @@
 import io
 from dataclasses import dataclass
 
-from runtime_math import entry
-from runtime_math.decide import PROFILE_RULES
-from runtime_math.signals import BONUS_PPM, FAMILY_SIGNALS, Signal
+from runtime_math.faithful.calls import FAITHFUL
+from runtime_math.faithful.decide import PROFILE_RULES
+from runtime_math.faithful.signals import BONUS_PPM, FAMILY_SIGNALS, Signal
 from runtime_math.types import (
     Probe,
     RuntimeContext,
@@ -143,7 +143,7 @@ def explain(states, mode, context):
     Explanation
     """
     # Deciding changes no monitor's code, so the codes can be read afterwards.
-    detail = entry.explain_entry.address_call(states.ctypes.data, mode, *context)
+    detail = FAITHFUL.explain.address_call(states.ctypes.data, mode, *context)
     state = states[0]
     monitors = _monitor_terms(state, context.family)
     terms = {

@@ -29,18 +29,17 @@ A user's own function compiled with ``cache=True`` keeps the machine code of the
 compiled with; after an upgrade of this package clear its cache.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import types
 
-from runtime_math import decide as _decide
-from runtime_math import observe as _observe
-from runtime_math import ordering as _ordering
+from runtime_math.decision import Decision, unpack_decision
+from runtime_math.faithful import decide as _decide
+from runtime_math.faithful import observe as _observe
+from runtime_math.faithful import ordering as _ordering
+from runtime_math.faithful.ordering import pack_ordering, unpack_ordering
+from runtime_math.faithful.state import KERNEL_RECORD, KERNEL_STATE, new_state
 from runtime_math.numerics.arguments import below, flag, word
 from runtime_math.numerics.compilation import entry_jitted, jitted
-from runtime_math.ordering import pack_ordering, unpack_ordering
-from runtime_math.state import KERNEL_RECORD, KERNEL_STATE, new_state
 from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT, SafetyLevel
 
 __all__ = [
@@ -89,23 +88,13 @@ def compilations():
     }
 
 
-class Decision(NamedTuple):
-    """A decision as plain numbers; the fields of `runtime_math.RuntimeDecision`."""
-
-    profile: int
-    action: int
-    healing: int
-    policy_id: int
-    risk_upper_bound_ppm: int
-
-
 @jitted
 def decide_packed(
     state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
 ):
     """Decide how deeply to check a call; the decision comes as one integer.
 
-    Takes the arguments of `decide`. See `runtime_math.types.pack_decision` for the bits.
+    Takes the arguments of `decide`. See `runtime_math.decision` for the bits.
     """
     return _decide_packed(
         state,
@@ -149,9 +138,7 @@ def decide(
     packed = decide_packed(
         state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
     )
-    return Decision(
-        packed >> 20 & 1, packed >> 21 & 3, packed >> 23 & 3, packed >> 32, packed & 0xF_FFFF
-    )
+    return unpack_decision(packed)
 
 
 @jitted

@@ -1,15 +1,27 @@
 """`RuntimeMathKernel`: the Python face of a kernel."""
 
 import contextlib
+import functools
 import threading
 
 import numpy as np
 
-from runtime_math import batch, batch_face, entry, explanation, statefile, validation
+from runtime_math import batches, explanation, statefile, validation
+from runtime_math.calls_for import calls_for
 from runtime_math.config import configured_mode
-from runtime_math.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
-from runtime_math.snapshot import take_snapshot
-from runtime_math.state import KERNEL_STATE, copied, new_state
+from runtime_math.faithful.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
+from runtime_math.faithful.snapshot import take_snapshot
+from runtime_math.faithful.state import KERNEL_STATE, copied, new_state
+from runtime_math.numerics.builtins import (
+    Builtin,
+    Fields,
+    Flag,
+    Member,
+    ReadyObjects,
+    Word,
+    available,
+    divert,
+)
 from runtime_math.trace import TraceWriter
 from runtime_math.types import (
     ApiFamily,
@@ -31,14 +43,7 @@ _POLICIES = ("faithful", "calibrated")
 
 
 # Decisions by their packed form: the same few recur, so each is built once.
-_DECISIONS: dict[int, RuntimeDecision] = {}
-
-
-def _unpacked(packed):
-    if len(_DECISIONS) >= _LARGEST_CACHE:
-        _DECISIONS.clear()
-    decision = _DECISIONS[packed] = RuntimeDecision.unpack(packed)
-    return decision
+_DECISIONS = ReadyObjects(RuntimeDecision.unpack)
 
 
 class RuntimeMathKernel:
@@ -74,9 +79,7 @@ class RuntimeMathKernel:
     1
     """
 
-    # What a kernel with another record replaces: compiled calls, batch loops, the dtypes.
-    _points = entry
-    _loops = batch
+    # Records that a kernel of this class may have.
     _dtypes: tuple = (KERNEL_STATE,)
 
     def __new__(cls, mode=None, policy="faithful", **settings):
@@ -101,19 +104,15 @@ class RuntimeMathKernel:
 
     def _attach(self, states):
         self.states = states
+        self._calls = calls_for(states.dtype)
         self._address = states.ctypes.data
-        self._decide = self._decide_call()
-        self._observe = self._points.observe_entry.address_call
+        self._decide = self._calls.decide.address_call
+        self._observe = self._calls.observe.address_call
         self._recorder = None
         self._batch_lock = threading.Lock()
-
-    def _decide_call(self):
-        """What `decide` calls with the address, the mode and the context."""
-        point = getattr(self._points, "decide_context_entry", None)
-        if point is not None:
-            return point.address_call
-        decide = self._points.decide_entry.address_call
-        return lambda address, mode, context: decide(address, mode, *context)
+        self._builtins = _bound_builtins(self)
+        # The instance's own attributes hide the methods, which remain the slow path.
+        vars(self).update(self._builtins)
 
     @property
     def mode(self):
@@ -145,13 +144,10 @@ class RuntimeMathKernel:
             raise TypeError(f"context must be a RuntimeContext, got {context!r}")
         if mode.__class__ is not SafetyLevel:
             mode = _MODE("mode", mode)
-        packed = self._decide(self._address, mode, context)
-        try:
-            decision = _DECISIONS[packed]
-        except KeyError:
-            if packed < 0:
-                packed = self._when_idle(self._decide, mode, context)
-            decision = _unpacked(packed)
+        packed = self._decide(self._address, mode, *context)
+        if packed < 0:
+            packed = self._when_idle(self._decide, mode, *context)
+        decision = _DECISIONS(packed)
         if self._recorder is not None:
             self._recorder.decide(mode, context, decision)
         return decision
@@ -211,7 +207,7 @@ class RuntimeMathKernel:
             All seven stages.
         """
         context = self._stage_context(family, aligned, recent_page)
-        stages = unpack_ordering(self._call(self._points.check_ordering_entry, *context))
+        stages = unpack_ordering(self._call(self._calls.check_ordering, *context))
         if self._recorder is not None:
             self._recorder.check_ordering(*context, stages)
         return stages
@@ -234,7 +230,7 @@ class RuntimeMathKernel:
         if len(stages) != STAGE_COUNT:
             raise ValueError(f"ordering_used must hold {STAGE_COUNT} stages, got {len(stages)}")
         position = -1 if exit_stage is None else _POSITION("exit_stage", exit_stage)
-        self._call(self._points.note_check_order_entry, *context, pack_ordering(stages), position)
+        self._call(self._calls.note_check_order, *context, pack_ordering(stages), position)
         if self._recorder is not None:
             self._recorder.note_check_order(*context, stages, position)
 
@@ -256,7 +252,7 @@ class RuntimeMathKernel:
             _WORD("right_shard", right_shard),
             _WORD("witness", witness),
         )
-        consistent = self._call(self._points.note_overlap_entry, *words) == 1
+        consistent = self._call(self._calls.note_overlap, *words) == 1
         if self._recorder is not None:
             self._recorder.overlap(*words, consistent)
         return consistent
@@ -337,7 +333,7 @@ class RuntimeMathKernel:
         TypeError, ValueError
             Wrong dtype or shape, or a code out of range (naming the row); nothing was decided.
         """
-        return batch_face.decide_many(self, _MODE("mode", mode), contexts)
+        return batches.decide_many(self, _MODE("mode", mode), contexts)
 
     def observe_many(self, outcomes):
         """Observe an array of outcomes in one jitted loop without the interpreter lock.
@@ -352,7 +348,7 @@ class RuntimeMathKernel:
         TypeError, ValueError
             As for `decide_many`; nothing was observed.
         """
-        batch_face.observe_many(self, outcomes)
+        batches.observe_many(self, outcomes)
 
     def replay(self, events):
         """Make a mixed sequence of calls in one jitted loop without the interpreter lock.
@@ -372,7 +368,7 @@ class RuntimeMathKernel:
         TypeError, ValueError
             As for `decide_many`; no call was made.
         """
-        return batch_face.replay(self, events)
+        return batches.replay(self, events)
 
     @contextlib.contextmanager
     def exclusive(self):
@@ -523,15 +519,20 @@ class RuntimeMathKernel:
             raise RuntimeError("this kernel is being recorded already")
         validation.text("scenario", scenario)
         recorder = self._trace_writer(path, scenario)
-        self._recorder = recorder
+        self._switch_recorder(recorder)
         try:
             yield self
         except BaseException:
-            self._recorder = None
+            self._switch_recorder(None)
             recorder.abandon()
             raise
-        self._recorder = None
+        self._switch_recorder(None)
         recorder.close()
+
+    def _switch_recorder(self, recorder):
+        self._recorder = recorder
+        for bound in self._builtins.values():
+            divert(bound, recorder is not None)
 
     def _trace_writer(self, path, scenario):
         return TraceWriter(path, self.states, self.snapshot, scenario)
@@ -543,3 +544,54 @@ class RuntimeMathKernel:
 
 def _unpickle(cls, layout, data):
     return cls.from_states(statefile.decode(data, cls._dtypes[layout], "the pickled kernel"))
+
+
+_CONTEXT_LIMITS = (len(ApiFamily), 2**64, 2**64, None, 2**16, None)
+_BUILTINS = {
+    "decide": Builtin(
+        RuntimeMathKernel.decide,
+        (Member(SafetyLevel), Fields(RuntimeContext, _CONTEXT_LIMITS)),
+        "ready",
+    ),
+    "observe_validation_result": Builtin(
+        RuntimeMathKernel.observe_validation_result,
+        (Member(ApiFamily), Member(ValidationProfile), Word(), Flag()),
+        "nothing",
+    ),
+}
+
+
+def compilations():
+    """What `runtime_math.precompile` compiles of this module: functions, by name."""
+    if not available():
+        return {}
+    return {
+        f"{name} from Python": lambda builtin=builtin: builtin.point.c_address
+        for name, builtin in _BUILTINS.items()
+    }
+
+
+def _bound_builtins(kernel):
+    """The two hottest calls of a kernel, in machine code where its class has not replaced them."""
+    cores = {"decide": kernel._calls.decide, "observe_validation_result": kernel._calls.observe}
+    if not available():
+        return {}
+    return {
+        name: builtin.bind(
+            kernel,
+            cores[name].c_address,
+            kernel._address,
+            kernel.states,
+            functools.partial(_on_slow_path, name),
+            _DECISIONS,
+        )
+        for name, builtin in _BUILTINS.items()
+        if getattr(type(kernel), name) is builtin.method
+    }
+
+
+def _on_slow_path(name, kernel, states, *arguments, **keywords):
+    """Make a call that machine code gave up on; of a kernel that is gone, its state remains."""
+    if kernel is None:
+        kernel = RuntimeMathKernel.from_states(states)
+    return getattr(type(kernel), name)(kernel, *arguments, **keywords)

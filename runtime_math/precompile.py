@@ -15,12 +15,14 @@ import llvmlite
 import numba
 import numpy as np
 
-from runtime_math import __version__, batch, entry, snapshot
+from runtime_math import __version__, kernel
+from runtime_math.calls_for import calls_for
 from runtime_math.config import configured_mode
+from runtime_math.faithful import snapshot
+from runtime_math.faithful.calls import FAITHFUL
+from runtime_math.faithful.state import KERNEL_STATE, new_state
 from runtime_math.numerics.compilation import compilation_mode
 from runtime_math.numerics.entry_point import EntryPoint
-from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT
-from runtime_math.state import KERNEL_STATE, new_state
 
 
 def entry_points(namespace):
@@ -32,23 +34,12 @@ def entry_points(namespace):
     }
 
 
-def _batches(loops, states):
-    contexts, decisions = np.zeros(0, CONTEXT), np.zeros(0, DECISION)
-    events, results = np.zeros(0, EVENT), np.zeros((1, 0), RESULT)
-    return {
-        "decide_many": lambda: loops.decide_rows(states, 0, contexts, decisions),
-        "observe_many": lambda: loops.observe_rows(states, np.zeros(0, OUTCOME)),
-        "replay": lambda: loops.replay_rows(states, events, results[0]),
-        "replay_ensemble": lambda: loops.replay_ensemble_rows(states, 0, 1, events, results),
-    }
-
-
 def _faithful():
     states = new_state(0)
     return {
-        **entry_points(entry),
+        **FAITHFUL.compilations(states),
+        **kernel.compilations(),
         "snapshot": lambda: snapshot.take_snapshot(states, 0),
-        **_batches(batch, states),
     }
 
 
@@ -59,12 +50,11 @@ def _jitted():
 
 
 def _calibrated(monitors):
-    from runtime_math.calibrated import context, kernel_state, loops, points
+    from runtime_math.calibrated import context, state
 
-    own = points.LEAN if monitors == "none" else points.FULL
+    states = state.new_state(0, monitors=monitors)
     return {
-        **entry_points(own),
-        **_batches(loops, kernel_state.new_state(0, monitors=monitors)),
+        **calls_for(states.dtype).compilations(states),
         "explain": lambda: context.bytes_bin(np.uint64(1)),
     }
 
@@ -129,7 +119,7 @@ def compile_all(report, processes=None):
 
 def folder():
     """Folder of the compile cache, or a remark that there is none."""
-    path = entry.decide_entry.dispatcher._cache.cache_path
+    path = FAITHFUL.decide.dispatcher._cache.cache_path
     return path or "no folder that can be written to (set NUMBA_CACHE_DIR)"
 
 

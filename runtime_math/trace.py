@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runtime_math.faithful.ordering import pack_ordering
+from runtime_math.faithful.signals import Signal
+from runtime_math.faithful.snapshot import SNAPSHOT
 from runtime_math.monitors import cohomology, equivariant, fusion, risk
 from runtime_math.monitors.tropical_latency import LatencyPath
-from runtime_math.ordering import pack_ordering
 from runtime_math.records import EVENT, RESULT, EventKind
-from runtime_math.signals import Signal
-from runtime_math.snapshot import SNAPSHOT
 from runtime_math.types import ApiFamily, SafetyLevel
 
 CACHE_PERIOD = 10

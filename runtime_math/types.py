@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from runtime_math import validation
-from runtime_math.numerics.compilation import jitted
+from runtime_math.decision import pack_decision, unpack_decision  # noqa: F401 - offered here too
 
 
 class SafetyLevel(IntEnum):
@@ -217,25 +217,15 @@ class RuntimeDecision(NamedTuple):
 
     @classmethod
     def unpack(cls, packed):
-        """Decision from the 64-bit form in which jitted code returns it (see `pack_decision`)."""
+        """Decision from the integer that jitted code returns (see `runtime_math.decision`)."""
+        parts = unpack_decision.py_func(packed)
         return cls(
-            ValidationProfile(packed >> 20 & 1),
-            MembraneAction(packed >> 21 & 3),
-            HealingAction(packed >> 23 & 3),
-            packed >> 32,
-            packed & 0xF_FFFF,
+            ValidationProfile(parts.profile),
+            MembraneAction(parts.action),
+            HealingAction(parts.healing),
+            parts.policy_id,
+            parts.risk_upper_bound_ppm,
         )
-
-
-@jitted
-def pack_decision(mode, family, profile, action, healing, risk_ppm):
-    """Decision as one integer.
-
-    Bits 0-19 hold the risk in ppm, 20 the profile, 21-22 the action, 23-24 the healing action,
-    32-63 the policy id.
-    """
-    policy_id = (mode + 1) << 28 | family << 16 | (profile + 1) << 8 | (action + 1)
-    return policy_id << 32 | healing << 23 | action << 21 | profile << 20 | risk_ppm
 
 
 _FAMILY = validation.member(ApiFamily)

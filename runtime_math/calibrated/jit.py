@@ -20,7 +20,8 @@ functions, which are compiled for the kind they are given:
 True
 """
 
-from runtime_math.calibrated.kernel_state import (
+from runtime_math.calibrated.policy import in_alarm as _in_alarm
+from runtime_math.calibrated.state import (
     FULL_STATE,
     LEAN_STATE,
     acknowledge,
@@ -32,8 +33,7 @@ from runtime_math.calibrated.kernel_state import (
     observe_validation_result,
     reset_alarms,
 )
-from runtime_math.calibrated.policy import in_alarm as _in_alarm
-from runtime_math.jit import Decision
+from runtime_math.decision import Decision, unpack_decision
 from runtime_math.numerics.compilation import jitted
 
 __all__ = [
@@ -61,9 +61,7 @@ def decide(
     packed = decide_packed(
         state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
     )
-    return Decision(
-        packed >> 20 & 1, packed >> 21 & 3, packed >> 23 & 3, packed >> 32, packed & 0xF_FFFF
-    )
+    return unpack_decision(packed)
 
 
 @jitted

@@ -3,8 +3,7 @@
 import numpy as np
 
 from runtime_math import validation
-from runtime_math.calibrated import loops, points, status
-from runtime_math.calibrated.kernel_state import FULL_STATE, LEAN_STATE, new_state
+from runtime_math.calibrated import status
 from runtime_math.calibrated.policy_state import (
     DEFAULT_ADVERSE_CEILING,
     DEFAULT_ALPHA_ALARM,
@@ -12,9 +11,10 @@ from runtime_math.calibrated.policy_state import (
     GLOBAL,
 )
 from runtime_math.calibrated.recording import CalibratedTraceWriter
+from runtime_math.calibrated.state import FULL_STATE, LEAN_STATE, new_state
 from runtime_math.calibrated.streams import LATENCY_ONLY
+from runtime_math.faithful.snapshot import take_snapshot
 from runtime_math.kernel import RuntimeMathKernel
-from runtime_math.snapshot import take_snapshot
 from runtime_math.types import (
     ApiFamily,
     MembraneAction,
@@ -85,7 +85,6 @@ class CalibratedKernel(RuntimeMathKernel):
     """
 
     _dtypes = (LEAN_STATE, FULL_STATE)
-    _loops = loops
 
     def __init__(
         self,
@@ -105,10 +104,6 @@ class CalibratedKernel(RuntimeMathKernel):
 
     def __new__(cls, *arguments, **keywords):
         return object.__new__(cls)
-
-    def _attach(self, states):
-        self._points = points.LEAN if states.dtype == LEAN_STATE else points.FULL
-        super()._attach(states)
 
     def _newborn(self):
         return new_state(self.mode, **self.settings)
@@ -140,8 +135,7 @@ class CalibratedKernel(RuntimeMathKernel):
         """
         code = -1 if family is None else _FAMILY("family", family)
         accept = validation.flag("learn", learn)
-        name = "acknowledge_entry" if accept else "reset_alarms_entry"
-        self._call(getattr(self._points, name), code)
+        self._call(self._calls.acknowledge if accept else self._calls.reset_alarms, code)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -186,7 +180,7 @@ class CalibratedKernel(RuntimeMathKernel):
         code = _MODE("mode", mode)
         after = self._copied_states()
         before = after["policy"][0].copy()
-        packed = self._points.decide_entry.address_call(after.ctypes.data, code, *context)
+        packed = self._calls.decide.address_call(after.ctypes.data, code, *context)
         decision = RuntimeDecision.unpack(packed)
         slot = _governing_slot(before, int(context.family))
         reason = _reason(before, after["policy"][0], decision, slot)

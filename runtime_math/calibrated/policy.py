@@ -46,8 +46,9 @@ from runtime_math.calibrated.streams import (
     WEIGHTS,
     Stream,
 )
+from runtime_math.decision import pack_decision
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import FAMILY_COUNT, SafetyLevel, pack_decision
+from runtime_math.types import FAMILY_COUNT, SafetyLevel
 
 HARDENED = int(SafetyLevel.HARDENED)
 ADVERSE = int(Stream.ADVERSE)
@@ -123,7 +124,7 @@ def risk_ppm(state, mode, family, slot, escalated):
 def decide_packed(
     state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
 ):
-    """Decide one call; the decision comes as one integer (see `types.pack_decision`)."""
+    """Decide one call; the decision comes as one integer (see `decision`)."""
     state.decisions += 1
     token_bucket.refill(state.bucket)
     p_bytes = absorb_context(

@@ -10,8 +10,8 @@ from runtime_math.calibrated.learnt_rate import summary as rate_summary
 from runtime_math.calibrated.policy_state import GLOBAL, SLOT_COUNT
 from runtime_math.calibrated.streams import DESCRIPTIONS, GLOBAL_COUNT, LATENCY_ONLY, Stream
 from runtime_math.calibrated.token_bucket import MILLITOKENS
+from runtime_math.faithful.state import _Fields
 from runtime_math.numerics.compilation import interpreted
-from runtime_math.state import _Fields
 from runtime_math.types import ApiFamily, RuntimeContext, RuntimeDecision, ValidationProfile
 
 TABLE_WIDTH = 96

@@ -10,12 +10,13 @@ import numpy as np
 from runtime_math.calibrated import policy
 from runtime_math.calibrated.policy_state import SLOT_COUNT
 from runtime_math.calibrated.streams import GLOBAL_COUNT, STREAM_COUNT
-from runtime_math.decide import decide_packed as decide_faithfully
+from runtime_math.decision import action_of, profile_of, requires_full
+from runtime_math.faithful.decide import decide_packed as decide_faithfully
+from runtime_math.faithful.observe import observe_validation_result as observe_faithfully
+from runtime_math.faithful.ordering import note_overlap as note_overlap_faithfully
 from runtime_math.numerics.compilation import jitted
-from runtime_math.observe import observe_validation_result as observe_faithfully
-from runtime_math.ordering import note_overlap as note_overlap_faithfully
 from runtime_math.scenarios.traffic import validation_cost_ns
-from runtime_math.types import FAMILY_COUNT
+from runtime_math.types import FAMILY_COUNT, MembraneAction
 
 STEP = np.dtype(
     [
@@ -28,28 +29,15 @@ STEP = np.dtype(
     align=True,
 )
 
-DENY = 3
+DENY = int(MembraneAction.DENY)
 NO_OVERLAP = 0
 INCONSISTENT = 2
 
 
 @jitted
-def profile_of(packed):
-    """Profile of a packed decision."""
-    return (packed >> 20) & 1
-
-
-@jitted
-def validated(packed):
-    """Whether a packed decision runs full validation."""
-    action = (packed >> 21) & 3
-    return (packed >> 20) & 1 == 1 or action == 1 or action == 2
-
-
-@jitted
 def denied(packed):
     """Whether a packed decision denies the call."""
-    return (packed >> 21) & 3 == DENY
+    return action_of(packed) == DENY
 
 
 @jitted
@@ -77,13 +65,13 @@ def calibrated_step(state, mode, call, step):
         np.int64(call.contention_hint),
         call.bloom_negative,
     )
-    cost = validation_cost_ns(call.cost_luck, call.cost_factor, validated(packed))
+    cost = validation_cost_ns(call.cost_luck, call.cost_factor, requires_full(packed))
     policy.observe(state, family, profile_of(packed), cost, call.adverse)
     if call.overlap != NO_OVERLAP:
         policy.note_overlap(state, call.overlap != INCONSISTENT)
     step.decision = packed
     step.cost_ns = cost
-    step.escalated = validated(packed) or denied(packed)
+    step.escalated = requires_full(packed) or denied(packed)
     step.raised = alarm_count(state) > raised
 
 
@@ -121,14 +109,14 @@ def faithful_step(state, mode, call, step, escalated_before):
         np.int64(call.contention_hint),
         call.bloom_negative,
     )
-    cost = validation_cost_ns(call.cost_luck, call.cost_factor, validated(packed))
+    cost = validation_cost_ns(call.cost_luck, call.cost_factor, requires_full(packed))
     observe_faithfully(state, family, profile_of(packed), cost, call.adverse)
     if call.overlap != NO_OVERLAP:
         witness = np.uint64(1) if call.overlap == INCONSISTENT else np.uint64(0)
         note_overlap_faithfully(state, np.uint64(1), np.uint64(2), witness)
     step.decision = packed
     step.cost_ns = cost
-    step.escalated = validated(packed) or denied(packed)
+    step.escalated = requires_full(packed) or denied(packed)
     step.alarm = step.escalated
     step.raised = step.escalated and not escalated_before
     return step.escalated

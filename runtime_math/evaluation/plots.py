@@ -8,7 +8,7 @@ import numpy as np
 
 from runtime_math.calibrated.streams import Stream
 from runtime_math.evaluation.run import CLEAN
-from runtime_math.signals import Signal
+from runtime_math.faithful.signals import Signal
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE, BLACK, GREY = "#0072B2", "#D55E00", "#CC79A7", "#000000", "#999999"

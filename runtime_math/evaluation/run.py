@@ -123,7 +123,7 @@ def scenario_of(task):
 
 def policy_record(policy, mode, settings):
     """New record of the calibrated policy alone, with a scenario's settings."""
-    from runtime_math.calibrated.kernel_state import new_state
+    from runtime_math.calibrated.state import new_state
 
     if policy.alpha_alarm is not None:
         settings = {**settings, "alpha_alarm": policy.alpha_alarm}
@@ -144,7 +144,7 @@ def run_scenario(policy, mode, scenario):
     numpy.ndarray of dtype `loop.STEP`
     """
     from runtime_math.evaluation import loop
-    from runtime_math.state import new_state
+    from runtime_math.faithful.state import new_state
 
     steps = np.zeros(len(scenario), loop.STEP)
     level = int(SafetyLevel[mode.upper()])

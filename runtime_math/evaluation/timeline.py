@@ -4,22 +4,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runtime_math.calibrated import kernel_state, loops
+from runtime_math.calibrated import state
+from runtime_math.calibrated.calls import LEAN
 from runtime_math.calibrated.policy import in_alarm
 from runtime_math.calibrated.policy_state import FULL_TRIGGER_PPM
 from runtime_math.calibrated.recording import kernel_arguments
 from runtime_math.calibrated.streams import GLOBAL_COUNT, STREAM_COUNT
+from runtime_math.decision import RISK_MASK
 from runtime_math.evaluation import loop
 from runtime_math.evaluation.run import policy_record
+from runtime_math.faithful.calls import FAITHFUL
+from runtime_math.faithful.signals import SIGNAL_COUNT
+from runtime_math.faithful.state import new_state
 from runtime_math.numerics.compilation import jitted
 from runtime_math.records import RESULT, EventKind
-from runtime_math.signals import SIGNAL_COUNT
-from runtime_math.state import new_state
 from runtime_math.trace import read_events
 from runtime_math.types import FAMILY_COUNT, SafetyLevel
 
-RISK_MASK = 0xF_FFFF
 LONGEST_TRACE = 2_000_000
+
+replay_event = LEAN.replay_event  # jitted code compiles it for the record it is given
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def _watch_events(states, events, results, evidence, alarm):
     state = states[0]
     for row in range(events.shape[0]):
         alarm[row] = in_alarm(state.policy, int(events[row].family))
-        loops.replay_event(state, events[row], results[row])
+        replay_event(state, events[row], results[row])
         for stream in range(GLOBAL_COUNT):
             evidence[row, stream] = state.policy.evidence[stream]
         for own in range(STREAM_COUNT - GLOBAL_COUNT):
@@ -112,11 +116,9 @@ def _watch_events(states, events, results, evidence, alarm):
 
 
 def _watch_codes(states, events, results):
-    from runtime_math import batch
-
     codes = np.zeros((len(events), SIGNAL_COUNT), np.uint8)
     for row in range(len(events)):
-        batch.replay_rows(states, events[row : row + 1], results[row : row + 1])
+        FAITHFUL.replay_rows(states, events[row : row + 1], results[row : row + 1])
         codes[row] = states["codes"][0]
     return codes
 
@@ -159,7 +161,7 @@ def of_trace(path):
     if policy == "faithful":
         codes = _watch_codes(new_state(mode), events, results)[decided]
     else:
-        states = kernel_state.new_state(mode, **arguments)
+        states = state.new_state(mode, **arguments)
         evidence = np.zeros((len(events), STREAM_COUNT))
         alarm = np.zeros(len(events), np.bool_)
         _watch_events(states, events, results, evidence, alarm)

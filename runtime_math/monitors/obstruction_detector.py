@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runtime_math.faithful.signals import Signal
 from runtime_math.monitors.base import Monitor, integer, named, operation, reading, vector
 from runtime_math.numerics.compilation import jitted
 from runtime_math.numerics.running_deviation import (
@@ -28,7 +29,6 @@ from runtime_math.numerics.running_deviation import (
     TRACKER,
     track,
 )
-from runtime_math.signals import Signal
 
 CALIBRATION_CALLS = 128
 MINOR_FROM = 0.25

@@ -5,6 +5,7 @@ import sys
 import time
 
 from numba.core import event
+from numba.core.compiler_lock import global_compiler_lock
 
 from runtime_math.numerics.compilation import entry_jitted
 
@@ -37,6 +38,14 @@ class EntryPoint:
         with CompileProgress():
             self.dispatcher.compile(self._signature)
         return self.dispatcher.overloads[self._signature].entry_point
+
+    @functools.cached_property
+    def c_address(self):
+        """Address of the machine code for callers that are compiled, as a C function."""
+        self.address_call  # noqa: B018 (a cached property that compiles)
+        result = self.dispatcher.overloads[self._signature]
+        with global_compiler_lock:
+            return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
 
 
 class CompileProgress(event.Listener):

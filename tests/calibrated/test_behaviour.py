@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime_math.calibrated import policy
-from runtime_math.calibrated.kernel_state import new_state
 from runtime_math.calibrated.policy_state import GLOBAL, STATE, alarm_evidence
+from runtime_math.calibrated.state import new_state
 from runtime_math.calibrated.status import status_of
 from runtime_math.calibrated.streams import Stream
+from runtime_math.decision import RISK_MASK
 from runtime_math.evaluation.loop import STEP, run_calibrated
 from runtime_math.numerics.compilation import jitted
 from runtime_math.scenarios import generate
@@ -255,7 +256,7 @@ def test_risk_reaches_the_trigger_exactly_in_a_serious_alarm():
     for mode, trigger in ((0, 220_000), (1, 80_000)):
         scenario = generate(incident="adv20", seed=7)
         steps = run(newborn(mode), scenario, mode)
-        risk = steps["decision"] & 0xF_FFFF
+        risk = steps["decision"] & RISK_MASK
         assert (steps["alarm"] == (risk >= trigger)).all()
 
 

@@ -18,7 +18,7 @@ from runtime_math import (
     jit,
     replay_ensemble,
 )
-from runtime_math.ordering import pack_ordering, unpack_ordering
+from runtime_math.faithful.ordering import pack_ordering, unpack_ordering
 from tests.kernel.traffic import random_events, states_equal
 
 

@@ -68,7 +68,8 @@ def serve(states, addresses):
 
 serve(jit.new_state(0), np.ones(1, np.int64))
 # What users' code calls is a thin shell around functions that are compiled once for all.
-compiled = [name for name in compiled if ".jit." not in name and ".arguments." not in name]
+shells = (".jit.", ".arguments.", ".decision.")
+compiled = [name for name in compiled if not any(shell in name for shell in shells)]
 compiled.remove("__main__.serve")
 """,
     "membrane": """

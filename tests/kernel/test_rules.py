@@ -11,10 +11,10 @@ from runtime_math import (
     SafetyLevel,
     jit,
 )
-from runtime_math.decide import apply_rules, choose_action, design_bonus_ppm
+from runtime_math.faithful.decide import apply_rules, choose_action, design_bonus_ppm
+from runtime_math.faithful.signals import BONUS_PPM, CODE_COUNT, FAMILY_SIGNALS, Signal, publish
 from runtime_math.monitors.tropical_latency import LatencyPath
 from runtime_math.numerics.compilation import jitted
-from runtime_math.signals import BONUS_PPM, CODE_COUNT, FAMILY_SIGNALS, Signal, publish
 
 FULL_TRIGGER, REPAIR_TRIGGER = 300_000, 400_000
 STRICT, HARDENED = 0, 1

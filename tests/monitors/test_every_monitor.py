@@ -7,9 +7,9 @@ import pickle
 import numpy as np
 import pytest
 
+from runtime_math.faithful.state import new_state
 from runtime_math.monitors import MONITOR_NAMES
 from runtime_math.monitors.base import Monitor
-from runtime_math.state import new_state
 
 
 def monitor_class(name):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime_math.faithful.signals import Signal
 from runtime_math.monitors.obstruction_detector import (
     CALIBRATION_CALLS,
     PAIR_COUNT,
@@ -13,7 +14,6 @@ from runtime_math.monitors.obstruction_detector import (
     ObstructionState,
 )
 from runtime_math.numerics.running_deviation import SIGNAL_COUNT
-from runtime_math.signals import Signal
 
 VECTORS = st.lists(
     st.lists(st.integers(0, 4), min_size=SIGNAL_COUNT, max_size=SIGNAL_COUNT),

@@ -86,12 +86,14 @@ import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
 from runtime_math.numerics.source_stamp import source_stamp
-for name in ("runtime_math.monitors.risk", "runtime_math.entry", "runtime_math.calibrated.jit"):
+for name in (
+    "runtime_math.monitors.risk", "runtime_math.faithful.calls", "runtime_math.calibrated.calls"
+):
     print(name, source_stamp(name))
 """
 IMPORT_ORDERS = [
     [],
-    ["runtime_math.entry"],
+    ["runtime_math.faithful.calls"],
     ["runtime_math.calibrated.kernel", "runtime_math.kernel"],
     ["runtime_math.kernel", "runtime_math.calibrated.kernel"],
     ["runtime_math.command_line", "runtime_math.evaluation.commands"],
@@ -111,7 +113,7 @@ def test_stamps_do_not_depend_on_what_was_imported_before():
 
 
 def test_an_edit_reaches_its_dependants_and_nobody_else():
-    for name in ("runtime_math.entry", "runtime_math.calibrated.jit"):
+    for name in ("runtime_math.faithful.calls", "runtime_math.calibrated.calls"):
         assert "runtime_math.monitors.changepoint" in dependencies(name)
         assert "runtime_math.kernel" not in dependencies(name)
     # The membrane reaches the kernel through addresses, so that no monitor is linked into it.
@@ -121,7 +123,7 @@ def test_an_edit_reaches_its_dependants_and_nobody_else():
     for path in (PACKAGE / "monitors").glob("[a-z]*.py"):
         reached = dependencies(f"runtime_math.monitors.{path.stem}")
         assert len(reached) < 16, path.name
-        assert "runtime_math.observe" not in reached
+        assert "runtime_math.faithful.observe" not in reached
 
 
 def test_what_imports_say_is_what_the_syntax_tree_says(monkeypatch):

@@ -7,8 +7,8 @@ import numpy as np
 from membrane import arena as arena_module
 from membrane import page_oracle
 from membrane.arena import Arena
-from membrane.kernel_link import Decision
 from membrane.pipeline import ValidationPipeline
+from runtime_math.decision import unpack_decision
 from runtime_math.types import SafetyLevel
 from tests.replay_membrane.arena import described, freed
 from tests.replay_membrane.scripted import ScriptedSource
@@ -104,7 +104,7 @@ class Replay:
             context = [int(trace["aligned"]), int(trace["recent_page"])]
             calls.append(["Q", *context, spelled(int(trace["ordering"]))])
             for number in range(trace["decision_count"]):
-                decision = Decision.unpack(int(trace["decisions"][number]))
+                decision = unpack_decision.py_func(int(trace["decisions"][number]))
                 calls.append(["D", addr, int(trace["decision_negative"][number]), *decision])
             order = spelled(int(trace["safe_ordering"]))
             calls.append(["N", *context, order, int(trace["exit_position"])])

@@ -1,7 +1,7 @@
 """Golden operations of the safe order of stages."""
 
 from membrane.ptr_validator import safe_order
-from runtime_math.ordering import pack_ordering, unpack_ordering
+from runtime_math.faithful.ordering import pack_ordering, unpack_ordering
 
 
 def packed(digits):

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runtime_math.decision import pack_decision
+from runtime_math.faithful.signals import BONUS_PPM, Signal
 from runtime_math.monitors import (
     bandit,
     barrier,
@@ -22,8 +24,7 @@ from runtime_math.monitors.check_oracle import BIAS_FAST, BIAS_FULL, NO_EXIT
 from runtime_math.monitors.risk_engine import CallFamily, RiskVerdict
 from runtime_math.monitors.tropical_latency import LatencyPath
 from runtime_math.numerics.compilation import jitted
-from runtime_math.signals import BONUS_PPM, Signal
-from runtime_math.types import ApiFamily, SafetyLevel, pack_decision
+from runtime_math.types import ApiFamily, SafetyLevel
 
 STRICT = int(SafetyLevel.STRICT)
 HARDENED = int(SafetyLevel.HARDENED)
@@ -335,7 +336,7 @@ def decide_detail(
 def decide_packed(
     state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
 ):
-    """Decide one call; the decision comes as one integer (see `types.pack_decision`)."""
+    """Decide one call; the decision comes as one integer (see `decision`)."""
     return decide_detail(
         state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
     ).packed

@@ -6,19 +6,18 @@ part of this one.
 """
 
 import numpy as np
-from numba import from_dtype, types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from runtime_math import observe as faithful_observe
-from runtime_math import ordering
 from runtime_math.calibrated import policy, policy_state
 from runtime_math.calibrated.acknowledgement import acknowledge as acknowledge_policy
 from runtime_math.calibrated.acknowledgement import reset_alarms as reset_policy_alarms
-from runtime_math.decide import decide_packed as faithful_decide
+from runtime_math.faithful import observe as faithful_observe
+from runtime_math.faithful import ordering
+from runtime_math.faithful.decide import decide_packed as faithful_decide
+from runtime_math.faithful.state import KERNEL_STATE, NEUTRAL_BIAS, _Fields
+from runtime_math.faithful.state import new_state as new_faithful_state
 from runtime_math.monitors import check_oracle, cohomology
 from runtime_math.numerics.compilation import interpreted, jitted
-from runtime_math.state import KERNEL_STATE, NEUTRAL_BIAS, _Fields
-from runtime_math.state import new_state as new_faithful_state
 from runtime_math.types import FAMILY_COUNT
 
 _COMMON = [
@@ -39,9 +38,6 @@ LEAN_STATE = np.dtype(
 )
 FULL_STATE = np.dtype([*_COMMON, ("monitors", KERNEL_STATE)], align=True)
 DTYPES = {"none": LEAN_STATE, "all": FULL_STATE}
-
-LEAN_RECORD = from_dtype(LEAN_STATE)
-FULL_RECORD = from_dtype(FULL_STATE)
 
 
 def new_state(
@@ -71,28 +67,6 @@ def new_state(
         interpreted(check_oracle.init)(_Fields(newborn["check_oracle"][0]))
         interpreted(cohomology.init)(_Fields(newborn["cohomology"][0]))
     return np.tile(newborn.view(np.uint8), count).view(newborn.dtype)
-
-
-@intrinsic
-def lean_state_at(typing_context, address):
-    """Record without monitors at an address."""
-    signature = LEAN_RECORD(types.uintp)
-
-    def emit(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(LEAN_RECORD))
-
-    return signature, emit
-
-
-@intrinsic
-def full_state_at(typing_context, address):
-    """Record with monitors at an address."""
-    signature = FULL_RECORD(types.uintp)
-
-    def emit(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(FULL_RECORD))
-
-    return signature, emit
 
 
 def _has_monitors(record):
@@ -177,7 +151,7 @@ def _feed_observe(state, family, profile, cost_ns, adverse):
 def decide_packed(
     state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
 ):
-    """Decide one call; the decision comes as one integer (see `types.pack_decision`)."""
+    """Decide one call; the decision comes as one integer (see `decision`)."""
     state.decisions += 1
     feed_decide(
         state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative

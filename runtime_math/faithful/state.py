@@ -7,13 +7,12 @@ bytes: nothing else remembers anything.
 import functools
 
 import numpy as np
-from numba import from_dtype, types
-from numba.extending import intrinsic
+from numba import from_dtype
 
 from runtime_math import monitors
+from runtime_math.faithful.signals import SIGNAL_COUNT
 from runtime_math.monitors import MONITOR_NAMES, eprocess, operator_norm, risk
 from runtime_math.numerics.compilation import interpreted
-from runtime_math.signals import SIGNAL_COUNT
 from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
 
 NEUTRAL_BIAS = 1
@@ -115,14 +114,3 @@ def _newborn(mode):
         initialise(_Fields(newborn[name][0]), *_INIT_ARGUMENTS.get(name, ()))
     newborn.setflags(write=False)
     return newborn.view(np.uint8)
-
-
-@intrinsic
-def state_at(typing_context, address):
-    """Record at an address: what the Python face passes, since an integer is cheap to unbox."""
-    signature = KERNEL_RECORD(types.uintp)
-
-    def emit(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(KERNEL_RECORD))
-
-    return signature, emit

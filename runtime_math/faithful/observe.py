@@ -7,7 +7,7 @@ all the others.
 
 import numpy as np
 
-from runtime_math.decide import (
+from runtime_math.faithful.decide import (
     ALLOCATOR,
     FAST_EXIT,
     FAST_PATH_EXIT,
@@ -15,6 +15,7 @@ from runtime_math.decide import (
     FULL_PATH,
     HARDENED,
 )
+from runtime_math.faithful.signals import Signal, publish
 from runtime_math.monitors import (
     admm_budget,
     atiyah_bott,
@@ -64,7 +65,6 @@ from runtime_math.monitors.check_oracle import NO_EXIT
 from runtime_math.numerics.compilation import jitted
 from runtime_math.numerics.logarithm import log1p_of_count
 from runtime_math.numerics.running_deviation import track
-from runtime_math.signals import Signal, publish
 from runtime_math.types import ApiFamily, Probe
 
 POINTER_VALIDATION = int(ApiFamily.POINTER_VALIDATION)

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from runtime_math import batch, validation
+from runtime_math import validation
+from runtime_math.calls_for import calls_for
+from runtime_math.faithful.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
 from runtime_math.numerics.entry_point import CompileProgress
-from runtime_math.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
 from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind
-from runtime_math.state import KERNEL_STATE
 from runtime_math.types import (
     FAMILY_COUNT,
     ApiFamily,
@@ -113,7 +113,7 @@ def decide_many(kernel, mode, contexts):
         for row, context in enumerate(contexts.tolist()):
             decisions[row] = _decision_row(kernel.decide(mode, RuntimeContext(*context)))
     else:
-        _run(kernel, kernel._loops.decide_rows, mode, contexts, decisions)
+        _run(kernel, kernel._calls.decide_rows, mode, contexts, decisions)
     return decisions
 
 
@@ -128,7 +128,7 @@ def observe_many(kernel, outcomes):
         for family, profile, cost_ns, adverse in outcomes.tolist():
             kernel.observe_validation_result(family, profile, cost_ns, adverse)
     else:
-        _run(kernel, kernel._loops.observe_rows, outcomes)
+        _run(kernel, kernel._calls.observe_rows, outcomes)
 
 
 def replay(kernel, events):
@@ -139,7 +139,7 @@ def replay(kernel, events):
         for event, result in zip(events, results, strict=True):
             _replay_one(kernel, event, result)
     else:
-        _run(kernel, kernel._loops.replay_rows, events, results)
+        _run(kernel, kernel._calls.replay_rows, events, results)
     return results
 
 
@@ -172,18 +172,6 @@ def _replay_one(kernel, event, result):
             )
 
 
-def _ensemble_loops(states):
-    """Batch loops for states of this dtype; None when there are none."""
-    dtype = getattr(states, "dtype", None)
-    if dtype == KERNEL_STATE:
-        return batch
-    if dtype is not None and "policy" in (dtype.names or ()):
-        from runtime_math.calibrated import kernel_state, loops
-
-        return loops if dtype in kernel_state.DTYPES.values() else None
-    return None
-
-
 def replay_ensemble(states, events, threads=None):
     """Replay the same events on many independent kernels, on all cores.
 
@@ -202,14 +190,14 @@ def replay_ensemble(states, events, threads=None):
 
     Examples
     --------
-    >>> from runtime_math.state import new_state
+    >>> from runtime_math.faithful.state import new_state
     >>> states = new_state(SafetyLevel.STRICT, 8)
     >>> events = np.zeros(3, EVENT)
     >>> replay_ensemble(states, events)["risk_upper_bound_ppm"][7].tolist()
     [115000, 115000, 115000]
     """
-    loops = _ensemble_loops(states)
-    if loops is None or states.ndim != 1:
+    calls = calls_for(getattr(states, "dtype", None))
+    if calls is None or states.ndim != 1:
         raise TypeError("states must be a one-dimensional NumPy array of dtype KERNEL_STATE")
     if not (states.flags.c_contiguous and states.flags.writeable):
         raise ValueError("states must be contiguous and writable")
@@ -221,10 +209,10 @@ def replay_ensemble(states, events, threads=None):
     shares = min(threads * _PARTS_PER_THREAD, max(len(states), 1))
     bounds = np.linspace(0, len(states), shares + 1).astype(int)
     with CompileProgress():
-        loops.replay_ensemble_rows(states[:1], 0, 0, events, results[:1])
+        calls.replay_ensemble_rows(states[:1], 0, 0, events, results[:1])
     with ThreadPoolExecutor(threads) as pool:
         parts = [
-            pool.submit(loops.replay_ensemble_rows, states, int(first), int(last), events, results)
+            pool.submit(calls.replay_ensemble_rows, states, int(first), int(last), events, results)
             for first, last in zip(bounds[:-1], bounds[1:], strict=True)
         ]
         for part in parts:
