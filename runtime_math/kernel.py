@@ -1,7 +1,6 @@
 """`RuntimeMathKernel`: the Python face of a kernel."""
 
 import contextlib
-import functools
 import threading
 
 import numpy as np
@@ -9,25 +8,16 @@ import numpy as np
 from runtime_math import batches, explanation, statefile, validation
 from runtime_math.calls_for import calls_for
 from runtime_math.config import configured_mode
-from runtime_math.faithful.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
+from runtime_math.faithful.ordering import STAGE_COUNT, pack_ordering
 from runtime_math.faithful.snapshot import take_snapshot
 from runtime_math.faithful.state import KERNEL_STATE, copied, new_state
-from runtime_math.numerics.builtins import (
-    Builtin,
-    Fields,
-    Flag,
-    Member,
-    ReadyObjects,
-    Word,
-    available,
-    divert,
-)
+from runtime_math.native_calls import DECISIONS, ORDERINGS, bind_native_calls
+from runtime_math.numerics.builtins.builtin import divert
 from runtime_math.trace import TraceWriter
 from runtime_math.types import (
     ApiFamily,
     CheckStage,
     RuntimeContext,
-    RuntimeDecision,
     SafetyLevel,
     ValidationProfile,
 )
@@ -40,10 +30,6 @@ _WORD = validation.integer(0, 2**64 - 1)
 _POSITION = validation.integer(0, 2**63 - 1)
 _LARGEST_CACHE = 65_536
 _POLICIES = ("faithful", "calibrated")
-
-
-# Decisions by their packed form: the same few recur, so each is built once.
-_DECISIONS = ReadyObjects(RuntimeDecision.unpack)
 
 
 class RuntimeMathKernel:
@@ -110,9 +96,9 @@ class RuntimeMathKernel:
         self._observe = self._calls.observe.address_call
         self._recorder = None
         self._batch_lock = threading.Lock()
-        self._builtins = _bound_builtins(self)
+        self._native_calls = bind_native_calls(self, RuntimeMathKernel)
         # The instance's own attributes hide the methods, which remain the slow path.
-        vars(self).update(self._builtins)
+        vars(self).update(self._native_calls)
 
     @property
     def mode(self):
@@ -147,7 +133,7 @@ class RuntimeMathKernel:
         packed = self._decide(self._address, mode, *context)
         if packed < 0:
             packed = self._when_idle(self._decide, mode, *context)
-        decision = _DECISIONS(packed)
+        decision = DECISIONS(packed)
         if self._recorder is not None:
             self._recorder.decide(mode, context, decision)
         return decision
@@ -207,7 +193,7 @@ class RuntimeMathKernel:
             All seven stages.
         """
         context = self._stage_context(family, aligned, recent_page)
-        stages = unpack_ordering(self._call(self._calls.check_ordering, *context))
+        stages = ORDERINGS(self._call(self._calls.check_ordering, *context))
         if self._recorder is not None:
             self._recorder.check_ordering(*context, stages)
         return stages
@@ -531,7 +517,7 @@ class RuntimeMathKernel:
 
     def _switch_recorder(self, recorder):
         self._recorder = recorder
-        for bound in self._builtins.values():
+        for bound in self._native_calls.values():
             divert(bound, recorder is not None)
 
     def _trace_writer(self, path, scenario):
@@ -544,54 +530,3 @@ class RuntimeMathKernel:
 
 def _unpickle(cls, layout, data):
     return cls.from_states(statefile.decode(data, cls._dtypes[layout], "the pickled kernel"))
-
-
-_CONTEXT_LIMITS = (len(ApiFamily), 2**64, 2**64, None, 2**16, None)
-_BUILTINS = {
-    "decide": Builtin(
-        RuntimeMathKernel.decide,
-        (Member(SafetyLevel), Fields(RuntimeContext, _CONTEXT_LIMITS)),
-        "ready",
-    ),
-    "observe_validation_result": Builtin(
-        RuntimeMathKernel.observe_validation_result,
-        (Member(ApiFamily), Member(ValidationProfile), Word(), Flag()),
-        "nothing",
-    ),
-}
-
-
-def compilations():
-    """What `runtime_math.precompile` compiles of this module: functions, by name."""
-    if not available():
-        return {}
-    return {
-        f"{name} from Python": lambda builtin=builtin: builtin.point.c_address
-        for name, builtin in _BUILTINS.items()
-    }
-
-
-def _bound_builtins(kernel):
-    """The two hottest calls of a kernel, in machine code where its class has not replaced them."""
-    cores = {"decide": kernel._calls.decide, "observe_validation_result": kernel._calls.observe}
-    if not available():
-        return {}
-    return {
-        name: builtin.bind(
-            kernel,
-            cores[name].c_address,
-            kernel._address,
-            kernel.states,
-            functools.partial(_on_slow_path, name),
-            _DECISIONS,
-        )
-        for name, builtin in _BUILTINS.items()
-        if getattr(type(kernel), name) is builtin.method
-    }
-
-
-def _on_slow_path(name, kernel, states, *arguments, **keywords):
-    """Make a call that machine code gave up on; of a kernel that is gone, its state remains."""
-    if kernel is None:
-        kernel = RuntimeMathKernel.from_states(states)
-    return getattr(type(kernel), name)(kernel, *arguments, **keywords)

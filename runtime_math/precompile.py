@@ -15,12 +15,14 @@ import llvmlite
 import numba
 import numpy as np
 
-from runtime_math import __version__, kernel
+from runtime_math import __version__, native_calls
 from runtime_math.calls_for import calls_for
 from runtime_math.config import configured_mode
 from runtime_math.faithful import snapshot
 from runtime_math.faithful.calls import FAITHFUL
 from runtime_math.faithful.state import KERNEL_STATE, new_state
+from runtime_math.kernel import RuntimeMathKernel
+from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.compilation import compilation_mode
 from runtime_math.numerics.entry_point import EntryPoint
 
@@ -38,7 +40,7 @@ def _faithful():
     states = new_state(0)
     return {
         **FAITHFUL.compilations(states),
-        **kernel.compilations(),
+        **native_calls.compilations(RuntimeMathKernel),
         "snapshot": lambda: snapshot.take_snapshot(states, 0),
     }
 
@@ -136,5 +138,6 @@ def environment():
         "mode": configured_mode().name.lower(),
         "bytes of a kernel": KERNEL_STATE.itemsize,
         "compilation": compilation_mode(),
+        "calls from Python": "builtins" if available() else "methods: unknown interpreter",
         "compile cache": folder(),
     }

@@ -1,0 +1,103 @@
+"""The single calls of a kernel as builtins: machine code from Python's arguments to its results.
+
+A kernel's methods check what they are given and make the call; they define what a call means. The
+builtins here do the same for exactly the right arguments, and leave everything else to the method.
+"""
+
+import functools
+from typing import NamedTuple
+
+from runtime_math.faithful.ordering import unpack_ordering
+from runtime_math.numerics.builtins.arguments import Fields, Flag, Member, Word
+from runtime_math.numerics.builtins.builtin import Builtin
+from runtime_math.numerics.builtins.emission import available
+from runtime_math.numerics.builtins.results import ReadyObjects
+from runtime_math.types import (
+    ApiFamily,
+    RuntimeContext,
+    RuntimeDecision,
+    SafetyLevel,
+    ValidationProfile,
+)
+
+# Decisions and orderings by their packed form: the same few recur, so each is built once.
+DECISIONS = ReadyObjects(RuntimeDecision.unpack)
+ORDERINGS = ReadyObjects(unpack_ordering)
+
+_CONTEXT = Fields(RuntimeContext, (len(ApiFamily), 2**64, 2**64, None, 2**16, None))
+
+
+class _NativeCall(NamedTuple):
+    arguments: tuple
+    returns: str
+    core: str  # name in `runtime_math.calls.Calls`
+    ready: ReadyObjects | None = None
+
+
+_NATIVE_CALLS = {
+    "decide": _NativeCall((Member(SafetyLevel), _CONTEXT), "ready", "decide", DECISIONS),
+    "observe_validation_result": _NativeCall(
+        (Member(ApiFamily), Member(ValidationProfile), Word(), Flag()), "nothing", "observe"
+    ),
+    "check_ordering": _NativeCall(
+        (Member(ApiFamily), Flag(), Flag()), "ready", "check_ordering", ORDERINGS
+    ),
+    "note_overlap": _NativeCall((Word(), Word(), Word()), "truth", "note_overlap"),
+}
+
+
+@functools.cache
+def _builtin(name, method):
+    call = _NATIVE_CALLS[name]
+    return Builtin(method, call.arguments, call.returns)
+
+
+def compilations(kernel_class):
+    """What `runtime_math.precompile` compiles of this module: functions, by name."""
+    if not available():
+        return {}
+    return {
+        f"{name} from Python": lambda name=name: (
+            _builtin(name, getattr(kernel_class, name)).point.c_address
+        )
+        for name in _NATIVE_CALLS
+    }
+
+
+def bind_native_calls(kernel, kernel_class):
+    """Builtins of a kernel, by the name of the method that each stands for.
+
+    Parameters
+    ----------
+    kernel : RuntimeMathKernel
+        Referred to weakly.
+    kernel_class : type
+        `RuntimeMathKernel`; where the class of `kernel` has replaced a method of it, the method
+        stays.
+
+    Returns
+    -------
+    dict of {str: builtin_function_or_method}
+        Empty where builtins are not available.
+    """
+    if not available():
+        return {}
+    return {
+        name: _builtin(name, method).bind(
+            kernel,
+            getattr(kernel._calls, call.core).c_address,
+            kernel._address,
+            kernel.states,
+            functools.partial(_on_slow_path, name, kernel_class),
+            call.ready,
+        )
+        for name, call in _NATIVE_CALLS.items()
+        if getattr(type(kernel), name) is (method := getattr(kernel_class, name))
+    }
+
+
+def _on_slow_path(name, kernel_class, kernel, states, *arguments, **keywords):
+    """Make a call that machine code gave up on; of a kernel that is gone, its state remains."""
+    if kernel is None:
+        kernel = kernel_class.from_states(states)
+    return getattr(type(kernel), name)(kernel, *arguments, **keywords)
