@@ -15,6 +15,7 @@ from types import FunctionType
 import numpy as np
 from numba import types
 
+from runtime_math.call_context import FIELD_TYPES, CallContext, context_of
 from runtime_math.decision import BUSY, store_decision
 from runtime_math.numerics.compilation import entry_jitted, jitted
 from runtime_math.numerics.entry_point import EntryPoint
@@ -22,7 +23,7 @@ from runtime_math.numerics.record_at import record_at
 from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind
 
 _ADDRESS, _CODE, _WORD, _FLAG = types.uint64, types.int64, types.uint64, types.boolean
-_DECIDE = (_ADDRESS, _CODE, _CODE, _WORD, _WORD, _FLAG, _CODE, _FLAG)
+_DECIDE = (_ADDRESS, _CODE, *FIELD_TYPES)
 
 DECIDE = int(EventKind.DECIDE)
 OBSERVE = int(EventKind.OBSERVE)
@@ -63,9 +64,7 @@ class Calls:
         self.dtype = dtype
         self._namespace = {**globals(), **functions, "state_at": record_at(dtype)}
         self._namespace["__name__"] = home
-        for template in (_decide_row, _replay_event):
-            self._namespace[template.__name__] = jitted(self._copy(template))
-        self.replay_event = self._namespace["_replay_event"]
+        self.replay_event = self._namespace["_replay_event"] = jitted(self._copy(_replay_event))
         for call, (template, signature) in _SINGLE_CALLS.items():
             if _NEEDED.get(call, "decide_packed") in functions:
                 setattr(self, call, EntryPoint(*signature)(self._copy(template)))
@@ -102,25 +101,20 @@ def decide(
     state = state_at(address)
     if state.busy:
         return BUSY
-    return decide_packed(
-        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
+    context = CallContext(
+        family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
     )
+    return decide_packed(state, mode, context)
 
 
 def explain(
     address, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
 ):
     """Decision on a call with everything that led to it."""
-    return decide_detail(
-        state_at(address),
-        mode,
-        family,
-        addr_hint,
-        requested_bytes,
-        is_write,
-        contention_hint,
-        bloom_negative,
+    context = CallContext(
+        family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
     )
+    return decide_detail(state_at(address), mode, context)
 
 
 def observe(address, family, profile, cost_ns, adverse):
@@ -175,26 +169,12 @@ def end_alarms(address, family):
     return 0
 
 
-def _decide_row(state, mode, context):
-    """Decide on a record with the fields of a CONTEXT; the decision comes packed."""
-    return decide_packed(
-        state,
-        mode,
-        int(context.family),
-        context.addr_hint,
-        context.requested_bytes,
-        context.is_write,
-        int(context.contention_hint),
-        context.bloom_negative,
-    )
-
-
 def _replay_event(state, event, result):
     """Make the call that an event stands for and store what it returned."""
     family = int(event.family)
     result.kind = event.kind
     if event.kind == DECIDE:
-        store_decision(_decide_row(state, int(event.mode), event), result)
+        store_decision(decide_packed(state, int(event.mode), context_of(event)), result)
     elif event.kind == OBSERVE:
         observe_validation_result(state, family, int(event.profile), event.cost_ns, event.adverse)
     elif event.kind == OVERLAP:
@@ -216,7 +196,7 @@ def decide_rows(states, mode, contexts, decisions):
     """Decide on every context in turn."""
     state = states[0]
     for row in range(contexts.shape[0]):
-        store_decision(_decide_row(state, mode, contexts[row]), decisions[row])
+        store_decision(decide_packed(state, mode, context_of(contexts[row])), decisions[row])
 
 
 def observe_rows(states, outcomes):

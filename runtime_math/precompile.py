@@ -48,15 +48,16 @@ def _faithful():
 def _jitted():
     from runtime_math import jit
 
-    return jit.compilations()
+    return jit.JIT_CALLS.compilations(KERNEL_STATE)
 
 
 def _calibrated(monitors):
-    from runtime_math.calibrated import context, state
+    from runtime_math.calibrated import context, jit
 
-    states = state.new_state(0, monitors=monitors)
+    states = jit.new_state(0, monitors=monitors)
     return {
         **calls_for(states.dtype).compilations(states),
+        **jit.JIT_CALLS.compilations(states.dtype),
         "explain": lambda: context.bytes_bin(np.uint64(1)),
     }
 

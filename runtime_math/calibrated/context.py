@@ -117,27 +117,28 @@ def learn_context(state, family, payload):
 
 
 @jitted
-def quarantine_context(state, family, contention_hint, over_level, size, new, huge, bloom_negative):
+def quarantine_context(state, context, over_level, size, new, huge):
     """Put a context into the queue and learn the one that leaves it."""
-    payload = np.uint64(contention_hint) | (np.uint64(size) << BYTES_SHIFT)
+    payload = np.uint64(context.contention_hint) | (np.uint64(size) << BYTES_SHIFT)
     # The bin that is tested is the one that is learnt, but for the tolerance.
     payload |= np.uint64(contention_bin(over_level)) << CONTENTION_SHIFT
     if state.previous_family >= 0:
         payload |= (np.uint64(state.previous_family) << FAMILY_SHIFT) | ORDER_BIT
-    if bloom_negative:
+    if context.bloom_negative:
         payload |= BLOOM_BIT
     if new:
         payload |= NOVEL_BIT
     if huge:
         payload |= HUGE_BIT
-    released = quarantine_queue.push(state.contexts, family, payload)
+    released = quarantine_queue.push(state.contexts, context.family, payload)
     if released != quarantine_queue.VOID:
         learn_context(state, released, state.contexts.released)
 
 
 @jitted
-def step_context(state, family, p_contention, p_bytes, new, huge, bloom_negative):
+def step_context(state, context, p_contention, p_bytes, new, huge):
     """Feed a context to the detectors."""
+    family, bloom_negative = context.family, context.bloom_negative
     value = rate_detector.step(state.bloom.evidence, state.bloom.ratios, bloom_negative, SINGLE)
     state.evidence[BLOOM] = WEIGHTS[BLOOM] * value
     value = rate_detector.step(state.novel.evidence, state.novel.ratios, new, SINGLE)
@@ -161,21 +162,20 @@ def step_context(state, family, p_contention, p_bytes, new, huge, bloom_negative
 
 
 @jitted
-def absorb_context(
-    state, mode, family, addr_hint, requested_bytes, contention_hint, bloom_negative
-):
+def absorb_context(state, mode, context):
     """Take in the context of a call; returns the p-value of its size."""
-    octaves = math.log2(np.float64(contention_hint) + 1.0)
+    family = context.family
+    octaves = math.log2(np.float64(context.contention_hint) + 1.0)
     over_level = octaves - state.contention_level.level
     tested = contention_bin(over_level - CONTENTION_TOLERANCE_OCTAVES)
     p_contention = tail_histogram.p_value(state.contention, tested, lottery.draw(state.lottery))
-    size = bytes_bin(requested_bytes)
+    size = bytes_bin(context.requested_bytes)
     p_bytes = tail_histogram.p_value(state.bytes[family], size, lottery.draw(state.lottery))
-    new = page_novelty.observe(state.pages, addr_hint)
-    huge = requested_bytes >= BYTE_LIMIT[mode] // np.uint64(2)
+    new = page_novelty.observe(state.pages, context.addr_hint)
+    huge = context.requested_bytes >= BYTE_LIMIT[mode] // np.uint64(2)
     # A family in an alarm of its own is kept out of the streams that all share.
     if not state.alarms[family].active or state.alarms[GLOBAL].active:
-        step_context(state, family, p_contention, p_bytes, new, huge, bloom_negative)
-    quarantine_context(state, family, contention_hint, over_level, size, new, huge, bloom_negative)
+        step_context(state, context, p_contention, p_bytes, new, huge)
+    quarantine_context(state, context, over_level, size, new, huge)
     state.previous_family = family
     return p_bytes

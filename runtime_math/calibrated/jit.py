@@ -10,9 +10,9 @@ functions, which are compiled for the kind they are given:
 ... def serve(states, addresses):
 ...     state, checked = states[0], 0
 ...     for address in addresses:
-...         decision = jit.decide(state, 0, 0, address, np.uint64(0), False, 0, False)
+...         decision = jit.decide(state, 0, 0, address, 0, False, 0, False)
 ...         checked += decision.profile
-...         jit.observe_validation_result(state, 0, decision.profile, np.uint64(12), False)
+...         jit.observe_validation_result(state, 0, decision.profile, 12, False)
 ...     return checked
 >>> states = jit.new_state(0, monitors="none")
 >>> addresses = np.arange(100, dtype=np.uint64) * np.uint64(16)
@@ -20,21 +20,17 @@ functions, which are compiled for the kind they are given:
 True
 """
 
-from runtime_math.calibrated.policy import in_alarm as _in_alarm
-from runtime_math.calibrated.state import (
-    FULL_STATE,
-    LEAN_STATE,
-    acknowledge,
-    check_ordering,
-    decide_packed,
-    new_state,
-    note_check_order_outcome,
-    note_overlap,
-    observe_validation_result,
-    reset_alarms,
-)
-from runtime_math.decision import Decision, unpack_decision
-from runtime_math.numerics.compilation import jitted
+from runtime_math.calibrated.state import FULL_STATE, LEAN_STATE, new_state
+from runtime_math.calibrated.state import acknowledge as _acknowledge
+from runtime_math.calibrated.state import check_ordering as _check_ordering
+from runtime_math.calibrated.state import decide_packed as _decide_packed
+from runtime_math.calibrated.state import in_alarm as _in_alarm
+from runtime_math.calibrated.state import note_check_order_outcome as _note_check_order_outcome
+from runtime_math.calibrated.state import note_overlap as _note_overlap
+from runtime_math.calibrated.state import observe_validation_result as _observe
+from runtime_math.calibrated.state import reset_alarms as _reset_alarms
+from runtime_math.decision import Decision
+from runtime_math.jit_calls import JitCalls
 
 __all__ = [
     "FULL_STATE",
@@ -52,19 +48,23 @@ __all__ = [
     "reset_alarms",
 ]
 
-
-@jitted
-def decide(
-    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-):
-    """Decide how deeply to check a call; returns a `Decision`."""
-    packed = decide_packed(
-        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-    )
-    return unpack_decision(packed)
-
-
-@jitted
-def in_alarm(state, family):
-    """Whether an alarm applies to the calls of a family now."""
-    return _in_alarm(state.policy, family)
+JIT_CALLS = JitCalls(
+    __name__,
+    decide_packed=_decide_packed,
+    observe_validation_result=_observe,
+    check_ordering=_check_ordering,
+    note_check_order_outcome=_note_check_order_outcome,
+    note_overlap=_note_overlap,
+    acknowledge=_acknowledge,
+    reset_alarms=_reset_alarms,
+    in_alarm=_in_alarm,
+)
+decide_packed = JIT_CALLS.decide_packed
+decide = JIT_CALLS.decide
+observe_validation_result = JIT_CALLS.observe_validation_result
+check_ordering = JIT_CALLS.check_ordering
+note_check_order_outcome = JIT_CALLS.note_check_order_outcome
+note_overlap = JIT_CALLS.note_overlap
+acknowledge = JIT_CALLS.acknowledge
+reset_alarms = JIT_CALLS.reset_alarms
+in_alarm = JIT_CALLS.in_alarm

@@ -88,7 +88,7 @@ def in_alarm(state, family):
 
 
 @jitted
-def escalation_reason(state, slot, family, requested_bytes, is_write, bloom_negative, p_bytes):
+def escalation_reason(state, slot, context, p_bytes):
     """Why a call is to be fully validated; 0 when it is not."""
     luck = lottery.draw(state.lottery)
     if slot >= 0:
@@ -99,10 +99,10 @@ def escalation_reason(state, slot, family, requested_bytes, is_write, bloom_nega
     if luck < (WARM_EXPLORATION if warm else EXPLORATION):
         state.explorations += 1
         return EXPLORED
-    sizes = state.bytes[family]
+    sizes = state.bytes[context.family]
     unusual = (
-        bloom_negative
-        or (is_write and requested_bytes > LARGE_WRITE_BYTES)
+        context.bloom_negative
+        or (context.is_write and context.requested_bytes > LARGE_WRITE_BYTES)
         or (p_bytes < UNUSUAL_P and sizes.total > UNUSUAL_COUNT * sizes.unit)
     )
     return UNUSUAL if unusual and token_bucket.take(state.bucket) else NO_REASON
@@ -121,26 +121,21 @@ def risk_ppm(state, mode, family, slot, escalated):
 
 
 @jitted
-def decide_packed(
-    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-):
+def decide_packed(state, mode, context):
     """Decide one call; the decision comes as one integer (see `decision`)."""
     state.decisions += 1
     token_bucket.refill(state.bucket)
-    p_bytes = absorb_context(
-        state, mode, family, addr_hint, requested_bytes, contention_hint, bloom_negative
-    )
+    p_bytes = absorb_context(state, mode, context)
+    family = context.family
     slot = governing_slot(state, family)
-    reason = escalation_reason(
-        state, slot, family, requested_bytes, is_write, bloom_negative, p_bytes
-    )
+    reason = escalation_reason(state, slot, context, p_bytes)
     escalated = reason != NO_REASON
     risk = risk_ppm(state, mode, family, slot, escalated)
     profile = 1 if escalated else 0
     action = profile
     healing = 0
-    refused = requested_bytes > BYTE_LIMIT[mode] or (
-        is_write and not escalated and risk > REPAIR_TRIGGER_PPM[mode]
+    refused = context.requested_bytes > BYTE_LIMIT[mode] or (
+        context.is_write and not escalated and risk > REPAIR_TRIGGER_PPM[mode]
     )
     if refused:
         action = 2 if mode == HARDENED else 3

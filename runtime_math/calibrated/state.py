@@ -85,48 +85,20 @@ def _ordering_part(state):
     return lambda state: state
 
 
-def feed_decide(
-    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-):
+def feed_decide(state, mode, context):
     """Let the monitors, if there are any, see a decision."""
     raise NotImplementedError("for jitted code")
 
 
 @overload(feed_decide)
-def _feed_decide(
-    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-):
-    if _has_monitors(state):
+def _feed_decide(state, mode, context):
+    if not _has_monitors(state):
+        return lambda state, mode, context: None
 
-        def feed(
-            state,
-            mode,
-            family,
-            addr_hint,
-            requested_bytes,
-            is_write,
-            contention_hint,
-            bloom_negative,
-        ):
-            faithful_decide(
-                state.monitors,
-                mode,
-                family,
-                addr_hint,
-                requested_bytes,
-                is_write,
-                contention_hint,
-                bloom_negative,
-            )
+    def feed(state, mode, context):
+        faithful_decide(state.monitors, mode, context)
 
-        return feed
-
-    def skip(
-        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-    ):
-        pass
-
-    return skip
+    return feed
 
 
 def feed_observe(state, family, profile, cost_ns, adverse):
@@ -148,24 +120,11 @@ def _feed_observe(state, family, profile, cost_ns, adverse):
 
 
 @jitted
-def decide_packed(
-    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-):
+def decide_packed(state, mode, context):
     """Decide one call; the decision comes as one integer (see `decision`)."""
     state.decisions += 1
-    feed_decide(
-        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-    )
-    return policy.decide_packed(
-        state.policy,
-        mode,
-        family,
-        addr_hint,
-        requested_bytes,
-        is_write,
-        contention_hint,
-        bloom_negative,
-    )
+    feed_decide(state, mode, context)
+    return policy.decide_packed(state.policy, mode, context)
 
 
 @jitted
@@ -207,3 +166,9 @@ def acknowledge(state, family):
 def reset_alarms(state, family):
     """End one family's alarm, or all (family -1), and learn nothing from it."""
     reset_policy_alarms(state.policy, family)
+
+
+@jitted
+def in_alarm(state, family):
+    """Whether an alarm applies to the calls of a family now."""
+    return policy.in_alarm(state.policy, family)

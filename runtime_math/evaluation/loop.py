@@ -10,6 +10,7 @@ import numpy as np
 from runtime_math.calibrated import policy
 from runtime_math.calibrated.policy_state import SLOT_COUNT
 from runtime_math.calibrated.streams import GLOBAL_COUNT, STREAM_COUNT
+from runtime_math.call_context import context_of
 from runtime_math.decision import action_of, profile_of, requires_full
 from runtime_math.faithful.decide import decide_packed as decide_faithfully
 from runtime_math.faithful.observe import observe_validation_result as observe_faithfully
@@ -55,16 +56,7 @@ def calibrated_step(state, mode, call, step):
     family = np.int64(call.family)
     raised = alarm_count(state)
     step.alarm = policy.in_alarm(state, family)
-    packed = policy.decide_packed(
-        state,
-        mode,
-        family,
-        call.addr_hint,
-        call.requested_bytes,
-        call.is_write,
-        np.int64(call.contention_hint),
-        call.bloom_negative,
-    )
+    packed = policy.decide_packed(state, mode, context_of(call))
     cost = validation_cost_ns(call.cost_luck, call.cost_factor, requires_full(packed))
     policy.observe(state, family, profile_of(packed), cost, call.adverse)
     if call.overlap != NO_OVERLAP:
@@ -99,16 +91,7 @@ def watch_calibrated(state, mode, calls, steps, evidence):
 def faithful_step(state, mode, call, step, escalated_before):
     """Take one call of a scenario through the faithful policy; alarm means escalated there."""
     family = np.int64(call.family)
-    packed = decide_faithfully(
-        state,
-        mode,
-        family,
-        call.addr_hint,
-        call.requested_bytes,
-        call.is_write,
-        np.int64(call.contention_hint),
-        call.bloom_negative,
-    )
+    packed = decide_faithfully(state, mode, context_of(call))
     cost = validation_cost_ns(call.cost_luck, call.cost_factor, requires_full(packed))
     observe_faithfully(state, family, profile_of(packed), cost, call.adverse)
     if call.overlap != NO_OVERLAP:

@@ -128,10 +128,14 @@ class DecisionDetail(NamedTuple):
 
 
 @jitted
-def resample(state, mode, family, addr_hint, requested_bytes, bloom_negative):
+def resample(state, mode, context):
     """Let the sampled risk engine look at this call and refresh the family's oracle bias."""
+    family = context.family
     verdict = risk_engine.evaluate(
-        state.risk_engine, CALL_FAMILY[family], addr_hint, max(requested_bytes, np.uint64(1))
+        state.risk_engine,
+        CALL_FAMILY[family],
+        context.addr_hint,
+        max(context.requested_bytes, np.uint64(1)),
     )
     state.sampled_bonus_ppm = 0
     exit_position = NO_EXIT
@@ -141,10 +145,10 @@ def resample(state, mode, family, addr_hint, requested_bytes, bloom_negative):
     elif verdict == FULL_CHECK:
         state.sampled_bonus_ppm = FULL_CHECK_BONUS_PPM
         exit_position = FULL_CHECK_EXIT
-    elif verdict == FAST_PATH and not bloom_negative:
+    elif verdict == FAST_PATH and not context.bloom_negative:
         exit_position = FAST_PATH_EXIT
-    aligned = (addr_hint & WORD_MASK) == np.uint64(0)
-    recent_page = not bloom_negative
+    aligned = (context.addr_hint & WORD_MASK) == np.uint64(0)
+    recent_page = not context.bloom_negative
     ordering = check_oracle.get_ordering(state.check_oracle, family, aligned, recent_page)
     check_oracle.report_outcome(
         state.check_oracle, family, aligned, recent_page, ordering, exit_position
@@ -253,13 +257,12 @@ def plan_probes(state, mode, risk_ppm, adverse_hint):
 
 
 @jitted
-def decide_detail(
-    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-):
+def decide_detail(state, mode, context):
     """Decide one call and return every intermediate result with the decision."""
+    family = context.family
     state.decisions += 1
     if state.decisions % RESAMPLE_PERIOD == 0:
-        resample(state, mode, family, addr_hint, requested_bytes, bloom_negative)
+        resample(state, mode, context)
     base = risk.upper_bound_ppm(state.risk, family)
     faults = cohomology.fault_count(state.cohomology)
     consistency = min(faults, CONSISTENCY_FAULT_LIMIT) * CONSISTENCY_FAULT_PPM
@@ -271,11 +274,15 @@ def decide_detail(
     fusion_bonus = np.int64(state.fusion.bonus_ppm)
     monitors = state.monitor_bonus_ppm + family_bonus_ppm(state, family)
     pre_design = min(base + sampled + consistency + tropical + fusion_bonus + monitors, PPM)
-    adverse_hint = bloom_negative or (is_write and requested_bytes > LARGE_WRITE_BYTES)
+    large_write = context.is_write and context.requested_bytes > LARGE_WRITE_BYTES
+    adverse_hint = context.bloom_negative or large_write
     design_bonus = plan_probes(state, mode, pre_design, adverse_hint)
     risk_ppm = min(pre_design + design_bonus, PPM)
-    full_trigger, repair_trigger, byte_limit = control.limits(state.control, mode)
-    bandit_profile = bandit.select_profile(state.bandit, family, mode, risk_ppm, contention_hint)
+    limits = control.limits(state.control, mode)
+    full_trigger, repair_trigger, _ = limits
+    bandit_profile = bandit.select_profile(
+        state.bandit, family, mode, risk_ppm, context.contention_hint
+    )
     pareto_profile = pareto.recommend_profile(
         state.pareto, mode, family, risk_ppm, full_trigger, repair_trigger
     )
@@ -289,21 +296,7 @@ def decide_detail(
         repair_trigger,
         (bandit_profile, pareto_profile, exhausted),
     )
-    admissible = barrier.admissible(
-        state.barrier,
-        family,
-        addr_hint,
-        requested_bytes,
-        is_write,
-        contention_hint,
-        bloom_negative,
-        mode,
-        profile,
-        risk_ppm,
-        full_trigger,
-        repair_trigger,
-        byte_limit,
-    )
+    admissible = barrier.admissible(context, mode, profile, risk_ppm, limits)
     heals = mode == HARDENED
     action, healing = choose_action(
         heals, admissible, profile, risk_ppm, full_trigger, repair_trigger
@@ -333,10 +326,6 @@ def decide_detail(
 
 
 @jitted
-def decide_packed(
-    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-):
+def decide_packed(state, mode, context):
     """Decide one call; the decision comes as one integer (see `decision`)."""
-    return decide_detail(
-        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-    ).packed
+    return decide_detail(state, mode, context).packed

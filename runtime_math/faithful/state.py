@@ -7,7 +7,6 @@ bytes: nothing else remembers anything.
 import functools
 
 import numpy as np
-from numba import from_dtype
 
 from runtime_math import monitors
 from runtime_math.faithful.signals import SIGNAL_COUNT
@@ -43,7 +42,6 @@ KERNEL_STATE = np.dtype(
     align=True,
 )
 
-KERNEL_RECORD = from_dtype(KERNEL_STATE)
 
 _INIT_ARGUMENTS = {
     "risk": (risk.DEFAULT_PRIOR_PPM, risk.DEFAULT_Z_SCORE),

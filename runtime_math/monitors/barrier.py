@@ -12,6 +12,7 @@ References
 
 import numpy as np
 
+from runtime_math.call_context import CallContext
 from runtime_math.monitors.base import Monitor, flag, member, operation, uint16, uint32, uint64
 from runtime_math.numerics.compilation import jitted
 from runtime_math.types import ApiFamily, SafetyLevel, ValidationProfile
@@ -32,7 +33,23 @@ def init(state):
 
 
 @jitted
-def admissible(
+def admissible(context, mode, profile, risk_ppm, limits):
+    """Return whether the proposal may stand; only some of the context matters.
+
+    `limits` are those of `control.limits`: full trigger, repair trigger, largest request.
+    """
+    _, repair_trigger_ppm, max_request_bytes = limits
+    if context.requested_bytes > max_request_bytes:
+        return False
+    # Classifying an unknown pointer is itself the check that strict mode owes the caller.
+    classifies_pointer = context.family == POINTER_VALIDATION and context.bloom_negative
+    if mode == STRICT and classifies_pointer and risk_ppm < POINTER_EXEMPTION_PPM:
+        return True
+    return not (context.is_write and profile == FAST and risk_ppm > repair_trigger_ppm)
+
+
+@jitted
+def admissible_fields(
     state,
     family,
     addr_hint,
@@ -48,13 +65,11 @@ def admissible(
     max_request_bytes,
 ):
     """Return whether the proposal may stand; only some of the context matters."""
-    if requested_bytes > max_request_bytes:
-        return False
-    # Classifying an unknown pointer is itself the check that strict mode owes the caller.
-    classifies_pointer = family == POINTER_VALIDATION and bloom_negative
-    if mode == STRICT and classifies_pointer and risk_ppm < POINTER_EXEMPTION_PPM:
-        return True
-    return not (is_write and profile == FAST and risk_ppm > repair_trigger_ppm)
+    context = CallContext(
+        family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
+    )
+    limits = (full_validation_trigger_ppm, repair_trigger_ppm, max_request_bytes)
+    return admissible(context, mode, profile, risk_ppm, limits)
 
 
 class Barrier(Monitor):
@@ -79,7 +94,7 @@ class Barrier(Monitor):
     STATE = STATE
     initialise = init
     admissible = operation(
-        admissible,
+        admissible_fields,
         bool,
         family=member(ApiFamily),
         addr_hint=uint64,

@@ -10,6 +10,7 @@ from runtime_math.calibrated.policy_state import GLOBAL, STATE, alarm_evidence
 from runtime_math.calibrated.state import new_state
 from runtime_math.calibrated.status import status_of
 from runtime_math.calibrated.streams import Stream
+from runtime_math.call_context import CallContext
 from runtime_math.decision import RISK_MASK
 from runtime_math.evaluation.loop import STEP, run_calibrated
 from runtime_math.numerics.compilation import jitted
@@ -95,9 +96,8 @@ def test_the_token_bucket_bounds_unusual_calls_for_every_input(calls, repeats):
     state = newborn()
     sequence = calls * repeats
     for family, bloom_negative, is_write, size in sequence:
-        policy.decide_packed(
-            state, 0, family, np.uint64(64), np.uint64(size), is_write, 0, bloom_negative
-        )
+        context = CallContext(family, np.uint64(64), np.uint64(size), is_write, 0, bloom_negative)
+        policy.decide_packed(state, 0, context)
     assert state["bucket"]["spent"] <= 16 + BUCKET_RATE * len(sequence)
     assert state["escalations"] == state["bucket"]["spent"] + state["explorations"]
 
@@ -109,7 +109,8 @@ EXTREME = st.sampled_from([0, 1, 2**31, 2**32, 2**47, 2**63, 2**64 - 1])
 def repeat_call(state, call, times):
     family, addr, size, is_write, contention, bloom, profile, cost, adverse = call
     for _ in range(times):
-        policy.decide_packed(state, 0, family, addr, size, is_write, contention, bloom)
+        context = CallContext(family, addr, size, is_write, contention, bloom)
+        policy.decide_packed(state, 0, context)
         policy.observe(state, family, profile, cost, adverse)
         policy.note_overlap(state, not adverse)
 

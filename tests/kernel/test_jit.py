@@ -9,6 +9,7 @@ from numba.core.errors import TypingError
 
 import runtime_math
 from runtime_math import ApiFamily, RuntimeContext, RuntimeMathKernel, SafetyLevel, jit
+from runtime_math.calibrated import jit as calibrated
 
 PACKAGE = Path(runtime_math.__file__).parent
 
@@ -109,3 +110,56 @@ def test_numbers_that_are_no_integers_are_refused_when_compiling():
 
     with pytest.raises(TypingError, match="cost_ns must be an integer, got float64"):
         observe(jit.new_state(0), 12.0)
+
+
+@njit
+def serve_calibrated(states, addresses, costs_ns, flags):
+    state, alarms = states[0], 0
+    for row in range(addresses.shape[0]):
+        decision = calibrated.decide(state, 1, 2, addresses[row], 64, flags[row], flags[row], False)
+        calibrated.observe_validation_result(state, 2, decision.profile, costs_ns[row], flags[row])
+        calibrated.note_overlap(state, addresses[row], 2, 3)
+        order = calibrated.check_ordering(state, 2, flags[row], True)
+        calibrated.note_check_order_outcome(state, 2, flags[row], True, order, 1)
+        alarms += calibrated.in_alarm(state, flags[row])
+    return alarms
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint64, np.bool_])
+def test_calibrated_kernel_takes_integers_of_every_type(kind):
+    costs_ns = (np.arange(300) * 37 % 120).astype(kind)
+    flags = (costs_ns % 7 == 0).astype(kind)
+    states = calibrated.new_state(SafetyLevel.HARDENED, monitors="none")
+    serve_calibrated(states, costs_ns, costs_ns, flags)
+    kernel = RuntimeMathKernel(SafetyLevel.HARDENED, policy="calibrated", monitors="none")
+    for cost_ns, flag in zip(map(int, costs_ns), map(bool, flags), strict=True):
+        context = RuntimeContext(2, cost_ns, 64, flag, int(flag))
+        decision = kernel.decide(SafetyLevel.HARDENED, context)
+        kernel.observe_validation_result(2, decision.profile, cost_ns, flag)
+        kernel.note_overlap(cost_ns, 2, 3)
+        order = kernel.check_ordering(2, flag, True)
+        kernel.note_check_order_outcome(2, flag, True, order, 1)
+    assert states.tobytes() == kernel.states.tobytes()
+
+
+@njit
+def settle(states, family, learn):
+    if learn:
+        calibrated.acknowledge(states[0], family)
+    else:
+        calibrated.reset_alarms(states[0], family)
+
+
+@pytest.mark.parametrize("learn", [True, False])
+def test_calibrated_kernel_is_acknowledged_for_one_family_or_all(learn):
+    for family in (-1, 0, 8, np.uint8(3)):
+        states = calibrated.new_state(SafetyLevel.STRICT, monitors="none")
+        settle(states, family, learn)
+        kernel = RuntimeMathKernel(SafetyLevel.STRICT, policy="calibrated", monitors="none")
+        kernel.acknowledge(None if family == -1 else int(family), learn=learn)
+        assert states.tobytes() == kernel.states.tobytes()
+    for family in (-2, 9, 2**40):
+        before = states.tobytes()
+        with pytest.raises(ValueError, match="family must be from 0 to 8"):
+            settle(states, family, learn)
+        assert states.tobytes() == before

@@ -21,6 +21,7 @@ class Listener(event.Listener):
         pass
 
 event.register("numba:compile", Listener())
+shells = (".jit.", ".arguments.", ".decision.")
 """
 KERNEL = """
 from runtime_math import *
@@ -68,9 +69,28 @@ def serve(states, addresses):
 
 serve(jit.new_state(0), np.ones(1, np.int64))
 # What users' code calls is a thin shell around functions that are compiled once for all.
-shells = (".jit.", ".arguments.", ".decision.")
 compiled = [name for name in compiled if not any(shell in name for shell in shells)]
 compiled.remove("__main__.serve")
+""",
+    "jit of the calibrated policy": """
+from numba import njit
+from runtime_math.calibrated import jit
+
+@njit
+def serve(states, addresses):
+    state = states[0]
+    decision = jit.decide(state, 0, 0, addresses[0], 8, False, 0, False)
+    jit.observe_validation_result(state, 0, decision.profile, addresses[0], False)
+    order = jit.check_ordering(state, 0, True, True)
+    jit.note_check_order_outcome(state, 0, True, True, order, -1)
+    jit.acknowledge(state, -1)
+    jit.reset_alarms(state, 0)
+    return jit.note_overlap(state, 1, 2, 3) and jit.in_alarm(state, 0)
+
+for monitors in ("none", "all"):
+    serve(jit.new_state(0, monitors=monitors), np.ones(1, np.int64))
+compiled = [name for name in compiled if not any(shell in name for shell in shells)]
+compiled = [name for name in compiled if name != "__main__.serve"]
 """,
     "membrane": """
 from membrane import ValidationPipeline
