@@ -68,7 +68,7 @@ def _existing(path):
 @click.argument("others", nargs=-1, type=click.UNPROCESSED, metavar="[PYPERF OPTION]...")
 @click.pass_context
 def compare(context, old, new, others):
-    """Compare two files of results, with the significance of each difference."""
+    """Compare two files of results: which differences are significant?"""
     command = [sys.executable, "-m", "pyperf", "compare_to", "--table", *others]
     context.exit(subprocess.call([*command, _existing(old), _existing(new)]))
 
@@ -84,9 +84,12 @@ def table(file):
 
 @cli.command()
 @click.argument("file", metavar="FILE.json")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="PICTURE")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="PICTURE",
+    help="Its name ends in .png or .svg.",
+)  # fmt: skip
 def plot(file, output):
-    """Draw the distributions of results as PICTURE.png or PICTURE.svg."""
+    """Draw the distributions of results."""
     from bench import report
 
     if output.suffix not in _PICTURES:
@@ -96,7 +99,7 @@ def plot(file, output):
 
 
 _ROUNDS = click.option(
-    "--rounds", type=click.IntRange(min=1), default=15, show_default=True,
+    "--rounds", type=click.IntRange(min=1), default=15, show_default=True, metavar="N",
     help="Samples per figure; the best counts.",
 )  # fmt: skip
 
@@ -115,7 +118,7 @@ def beside_the_original(rounds, as_json):
 @cli.command("document")
 @click.option(
     "-o", "--output", default="docs/performance.md", show_default=True,
-    type=click.Path(path_type=Path), metavar="PAGE",
+    type=click.Path(path_type=Path), metavar="PAGE", help="Where to.",
 )  # fmt: skip
 @click.option("--results", metavar="FILE.json", help="Results to add as a table.")
 @click.option(

@@ -22,18 +22,20 @@ from runtime_math.progress import Progress
 DEFAULT_SECONDS = 10.0
 _STATUSES = """\b
 Exit status:
-    0  done
-    1  compare --fail-on-change: a change
-    2  wrong use, or a damaged recording
-    3  sampler missing, old or forbidden
-    4  no sample was taken
-    5  the program failed (samples kept)
-    6  no jitted code was sampled
-  130  interrupted (samples kept)
+  0  done
+  1  compare found a change
+  2  wrong use, or a damaged recording
+  3  sampler missing, old or forbidden
+  4  no sample was taken
+  5  the program failed (samples kept)
+  6  no jitted code was sampled
+130  interrupted (samples kept)
 """
 _COUNT = click.IntRange(min=1)
 _FOLDER = click.Path(path_type=Path)
-_rows = click.option("-n", "rows", type=_COUNT, default=5, show_default=True, help="Rows to show.")
+_rows = click.option(
+    "-n", "rows", type=_COUNT, default=5, show_default=True, metavar="ROWS", help="Rows to show."
+)
 _by = click.option(
     "--by", type=click.Choice(aggregate.GROUPINGS), default="function", show_default=True,
     help="What a row is.",
@@ -87,10 +89,12 @@ def _requests(identifier, everything, command, out, seconds, **options):
 @click.argument("identifier", metavar="[ID | -- PROGRAM...]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Record the eight standard targets.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0, min_open=True),
+    "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
     help=f"Sample for that long (ids: {DEFAULT_SECONDS:g}; programs: until they end).",
 )  # fmt: skip
-@click.option("--rate", type=_COUNT, default=199, show_default=True, help="Samples per second.")
+@click.option(
+    "--rate", type=_COUNT, default=199, show_default=True, metavar="HZ", help="Samples per second."
+)
 @click.option(
     "--backend", type=click.Choice(sorted(BACKENDS)), default="py-spy", show_default=True,
     help="What takes the samples.",
@@ -104,11 +108,10 @@ def _requests(identifier, everything, command, out, seconds, **options):
 @click.pass_obj
 @click.pass_context
 def record_command(context, command, **options):
-    """Profile the benchmark of an ID (python -m bench --list), or any program.
+    """Profile a benchmark, or any program.
 
-    \b
-    python -m profiling record runtime_math/decide/strict
-    python -m profiling record -- python script.py ...
+    What to record is the ID of a benchmark, such as runtime_math/decide/strict (python -m bench
+    --list prints them), or, after a double dash, a program: -- python script.py ARGUMENT...
     """
     worst = ExitStatus.DONE
     for request in _requests(command=command, **options):
@@ -201,7 +204,9 @@ def compare(context, old, new, rows, by, jitted, fail_on_change):
 
 @cli.command()
 @click.argument("folders", metavar="[DIR]...", nargs=-1, type=_FOLDER)
-@click.option("--file", type=_FOLDER, default=history.DEFAULT_FILE, show_default=True)
+@click.option(
+    "--file", type=_FOLDER, default=history.DEFAULT_FILE, show_default=True, help="The history."
+)
 def log(folders, file):
     """Append recordings to the history, and print it."""
     for recorded in [recording.load(path) for path in folders]:
@@ -215,9 +220,9 @@ def log(folders, file):
 @cli.command()
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.argument("newer", metavar="[NEWER DIR]", required=False, type=_FOLDER)
-@click.option("-o", "--output", required=True, type=_FOLDER, metavar="PAGE.html")
+@click.option("-o", "--output", required=True, type=_FOLDER, metavar="PAGE.html", help="Where to.")
 def report(folder, newer, output):
-    """Write one self-contained page on a recording, or on two and their differences."""
+    """Write a self-contained page on a recording, or on what changed."""
     recordings = [recording.load(path) for path in (folder, newer) if path]
     try:
         output.write_text(page.render(*recordings))

@@ -87,10 +87,10 @@ def _outcomes(files, dask):
 @click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler.")
 @click.pass_context
 def conformance(context, paths, dask):
-    """Replay traces, or folders of them, and compare every recorded value.
+    """Replay traces, and compare every recorded value.
 
-    Each is replayed on a new kernel of the kind it was recorded from. Exits with 1 on any
-    mismatch, with 2 on an unreadable file.
+    A folder stands for the traces in it. Each is replayed on a new kernel of the kind that it was
+    recorded from. Exits with 1 on any mismatch, with 2 on an unreadable file.
     """
     files = trace_files(paths)
     calls = mismatches = unreadable = 0
@@ -119,13 +119,27 @@ def conformance(context, paths, dask):
     type=enumeration_choice(ApiFamily),
     default="pointer-validation",
     show_default=True,
+    metavar="FAMILY",
+    help=f"Of the call: {', '.join(enumeration_choice(ApiFamily).choices)}.",
 )
 @click.option(
-    "--address", type=WholeNumber(0, 2**64 - 1), default=ADDRESS_EXAMPLE, show_default=True
+    "--address",
+    type=WholeNumber(0, 2**64 - 1),
+    default=ADDRESS_EXAMPLE,
+    show_default=True,
+    help="What it is about.",
 )
-@click.option("--bytes", "requested_bytes", type=WholeNumber(0, 2**64 - 1), default=0)
+@click.option(
+    "--bytes",
+    "requested_bytes",
+    type=WholeNumber(0, 2**64 - 1),
+    default=0,
+    help="Size asked for.",
+)
 @click.option("--write", "is_write", is_flag=True, help="The call writes.")
-@click.option("--contention", type=WholeNumber(0, 65535), default=0)
+@click.option(
+    "--contention", type=WholeNumber(0, 65535), default=0, help="How many threads contend."
+)
 @click.option("--bloom-negative", is_flag=True, help="The ownership filter ruled it out.")
 @click.option(
     "--state",
@@ -157,7 +171,7 @@ def explain(mode, family, address, requested_bytes, is_write, contention, bloom_
 
 @cli.command(name="compile")
 def compile_command():
-    """Fill the compile cache, so that the next process starts at once."""
+    """Fill the compile cache: the next process starts at once."""
     from runtime_math import precompile
 
     with Progress(after_seconds=0) as progress:
@@ -169,7 +183,7 @@ def compile_command():
 
 @cli.command()
 def info():
-    """Show versions, the configured mode and where the compile cache is."""
+    """Show versions, the mode, and where the compile cache is."""
     from runtime_math import precompile
 
     for name, value in precompile.environment().items():

@@ -1,11 +1,23 @@
 """Running a command line: a user's mistake is one sentence and a status, never a traceback."""
 
+import shutil
 import sys
 
 import click
 
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+_WIDEST_HELP = 100
 INTERRUPTED = 130
+
+
+class _Formatter(click.HelpFormatter):
+    def write_dl(self, rows, col_max=30, col_spacing=2):
+        """Write options and their meaning, which gets two thirds of a narrow terminal."""
+        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
 
 
 def run(command, name, arguments=None, extra=None):
@@ -38,8 +50,14 @@ def run(command, name, arguments=None, extra=None):
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments and command.no_args_is_help:
         arguments = ["--help"]
+    for each in (command, *getattr(command, "commands", {}).values()):
+        each.context_class = _Context
     try:
-        status = command.main(arguments, prog_name=name, standalone_mode=False, obj=extra)
+        status = command.main(
+            arguments, prog_name=name, standalone_mode=False, obj=extra,
+            # click itself would not go below 50 columns.
+            terminal_width=min(shutil.get_terminal_size().columns, _WIDEST_HELP),
+        )  # fmt: skip
     except click.ClickException as error:
         click.echo(f"Error: {' '.join(error.format_message().split())}", err=True)
         return error.exit_code

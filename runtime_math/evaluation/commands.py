@@ -70,14 +70,34 @@ def _checked_output(output, suffixes):
     type=click.Choice(["faithful", "calibrated"]),
     default=("faithful", "calibrated"),
     show_default=True,
+    help="Repeat for several.",
 )
-@click.option("--mode", "modes", multiple=True, type=click.Choice(MODES), default=("strict",))
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    type=click.Choice(MODES),
+    default=("strict",),
+    show_default=True,
+    help="Repeat for both.",
+)
 @click.option("--base", "bases", multiple=True, help="Clean base; repeat for several.")
 @click.option("--incident", "incidents", multiple=True, help="Incident; repeat for several.")
 @click.option("--seeds", default="300-307", show_default=True, help="Such as 300-307 or 1,2,5-7.")
-@click.option("--alpha", "alphas", multiple=True, type=float, help="Values of alpha_alarm.")
-@click.option("--calls", type=click.IntRange(3000, 10**7), help="Length of the clean runs.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option(
+    "--alpha", "alphas", multiple=True, type=float, help="alpha_alarm; repeat for several."
+)
+@click.option(
+    "--calls", type=click.IntRange(3000, 10**7), metavar="N", help="Length of the clean runs."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes.",
+)
 @click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="report.html or results.json."
@@ -129,17 +149,25 @@ def _figures_of(source, policy, mode, seed):
 
 @click.command()
 @click.argument("source", metavar="TRACE|RESULTS|SCENARIO")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Name of the picture, or .html.",
+)
 @click.option(
     "--policy",
     type=click.Choice(["faithful", "calibrated"]),
     default="calibrated",
     help="Policy to run on a scenario.",
 )
-@click.option("--mode", type=click.Choice(MODES), default="strict")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of a scenario.")
+@click.option("--mode", type=click.Choice(MODES), default="strict", help="Mode of such a run.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, metavar="N", help="Seed of the scenario."
+)
 def plot(source, output, policy, mode, seed):
-    """Draw a recorded trace, a results file, or a run of a scenario by its name."""
+    """Draw a trace, a file of results, or a run of a scenario."""
     from runtime_math.evaluation.report import SUFFIXES, write_figures
 
     _checked_output(output, SUFFIXES)
