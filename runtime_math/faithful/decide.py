@@ -252,32 +252,6 @@ def plan_probes(state, mode, risk_ppm, adverse_hint):
     return design_bonus_ppm(identifiability)
 
 
-# This one and the next are inlined by Numba: LLVM would not do it, which costs 9 ns a decision.
-@jitted(inline="always")
-def risk_terms(state, family):
-    """Base rate, sampled bonus, consistency, latency, fusion and monitors: terms of the risk."""
-    base = risk.upper_bound_ppm(state.risk, family)
-    faults = cohomology.fault_count(state.cohomology)
-    consistency = min(faults, CONSISTENCY_FAULT_LIMIT) * CONSISTENCY_FAULT_PPM
-    tropical = 0
-    if state.tropical_latency.published_ns[FULL_PATH] > FULL_PATH_BUDGET_NS:
-        fast_over = state.tropical_latency.published_ns[FAST_EXIT] > FAST_PATH_BUDGET_NS
-        tropical = BOTH_PATHS_OVER_PPM if fast_over else FULL_PATH_OVER_PPM
-    fusion_bonus = np.int64(state.fusion.bonus_ppm)
-    monitors = state.monitor_bonus_ppm + family_bonus_ppm(state, family)
-    return base, state.sampled_bonus_ppm, consistency, tropical, fusion_bonus, monitors
-
-
-@jitted(inline="always")
-def proposed_profiles(state, mode, family, risk_ppm, full_trigger, repair_trigger, contention_hint):
-    """What bandit and pareto propose, and whether the regret budget is exhausted."""
-    bandit_profile = bandit.select_profile(state.bandit, family, mode, risk_ppm, contention_hint)
-    pareto_profile = pareto.recommend_profile(
-        state.pareto, mode, family, risk_ppm, full_trigger, repair_trigger
-    )
-    return bandit_profile, pareto_profile, pareto.is_budget_exhausted(state.pareto, mode, family)
-
-
 @jitted
 def decide_detail(
     state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
@@ -286,17 +260,34 @@ def decide_detail(
     state.decisions += 1
     if state.decisions % RESAMPLE_PERIOD == 0:
         resample(state, mode, family, addr_hint, requested_bytes, bloom_negative)
-    base, sampled, consistency, tropical, fusion_bonus, monitors = risk_terms(state, family)
+    base = risk.upper_bound_ppm(state.risk, family)
+    faults = cohomology.fault_count(state.cohomology)
+    consistency = min(faults, CONSISTENCY_FAULT_LIMIT) * CONSISTENCY_FAULT_PPM
+    tropical = 0
+    if state.tropical_latency.published_ns[FULL_PATH] > FULL_PATH_BUDGET_NS:
+        fast_over = state.tropical_latency.published_ns[FAST_EXIT] > FAST_PATH_BUDGET_NS
+        tropical = BOTH_PATHS_OVER_PPM if fast_over else FULL_PATH_OVER_PPM
+    sampled = state.sampled_bonus_ppm
+    fusion_bonus = np.int64(state.fusion.bonus_ppm)
+    monitors = state.monitor_bonus_ppm + family_bonus_ppm(state, family)
     pre_design = min(base + sampled + consistency + tropical + fusion_bonus + monitors, PPM)
     adverse_hint = bloom_negative or (is_write and requested_bytes > LARGE_WRITE_BYTES)
     design_bonus = plan_probes(state, mode, pre_design, adverse_hint)
     risk_ppm = min(pre_design + design_bonus, PPM)
     full_trigger, repair_trigger, byte_limit = control.limits(state.control, mode)
-    proposed = proposed_profiles(
-        state, mode, family, risk_ppm, full_trigger, repair_trigger, contention_hint
+    bandit_profile = bandit.select_profile(state.bandit, family, mode, risk_ppm, contention_hint)
+    pareto_profile = pareto.recommend_profile(
+        state.pareto, mode, family, risk_ppm, full_trigger, repair_trigger
     )
+    exhausted = pareto.is_budget_exhausted(state.pareto, mode, family)
     profile, rules = apply_rules(
-        state, mode, family, risk_ppm, full_trigger, repair_trigger, proposed
+        state,
+        mode,
+        family,
+        risk_ppm,
+        full_trigger,
+        repair_trigger,
+        (bandit_profile, pareto_profile, exhausted),
     )
     admissible = barrier.admissible(
         state.barrier,
@@ -329,9 +320,9 @@ def decide_detail(
         risk_ppm,
         full_trigger,
         repair_trigger,
-        proposed[0],
-        proposed[1],
-        proposed[2],
+        bandit_profile,
+        pareto_profile,
+        exhausted,
         rules,
         profile,
         admissible,
