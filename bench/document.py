@@ -52,8 +52,8 @@ _REPLAY = """
 ## Batches
 
 `replay` of {events} mixed events through the public method, beside a jitted loop written by hand
-that makes the same calls and keeps no results; nanoseconds per pair of decision and observation
-(minimum of {rounds}).
+that makes the same calls and only adds up what they return; nanoseconds per pair of decision and
+observation (minimum of {rounds}).
 """
 _ENSEMBLE = """
 `replay_ensemble` of {events} events on each of {kernels} kernels, with one thread and with two
