@@ -40,7 +40,7 @@ class Benchmark:
 
 
 def timed_calls(function, *arguments):
-    """Make a timing function of a Python call.
+    """Make a timing function of a Python call, and warm it up.
 
     Parameters
     ----------
@@ -56,18 +56,24 @@ def timed_calls(function, *arguments):
             function(*arguments)
         return time.perf_counter() - start
 
-    return timing
+    return warmed(timing)
 
 
 def timed_loop(loop, *arguments):
-    """Make a timing function of a jitted loop ``loop(*arguments, loops)``, compiling it first."""
-    loop(*arguments, 1)
+    """Make a timing function of a jitted loop ``loop(*arguments, loops)``, and warm it up."""
+    loop(*arguments, 1)  # compiles
 
     def timing(loops):
         start = time.perf_counter()
         loop(*arguments, loops)
         return time.perf_counter() - start
 
+    return warmed(timing)
+
+
+def warmed(timing):
+    """Run a timing function once, so that states, caches and branches are settled; returns it."""
+    timing(WARMUP_CALLS)
     return timing
 
 

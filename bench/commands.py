@@ -1,48 +1,59 @@
 """The command line of ``python -m bench``."""
 
-import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from bench import registry
+import click
 
-USAGE_ERROR = 2
+from bench.errors import UsageError
+from runtime_math import invocation
+from runtime_math.progress import Progress
 
-
-class UsageError(Exception):
-    """Wrong use; one sentence says what and how to do better."""
-
-
-def _unknown(name):
-    nearest = registry.nearest(name)
-    hint = f"; the closest are: {', '.join(nearest)}" if nearest else "; see --list"
-    return UsageError(f"unknown benchmark {name!r}{hint}")
+# pyperf parses what these commands leave over.
+_PASSING_ON = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+_PICTURES = (".png", ".svg")
 
 
-def selected(names, exact):
-    """Return the benchmarks that the command line names."""
-    try:
-        return registry.select(names, exact)
-    except LookupError as error:
-        raise _unknown(error.args[0]) from None
+class _BenchmarksOrCommand(click.Group):
+    """A group that takes the ids of benchmarks where other groups want the name of a command."""
+
+    def parse_args(self, context, arguments):
+        known = {*self.commands, *context.help_option_names}
+        if not arguments or arguments[0] not in known:
+            arguments = ["run", *arguments]
+        return super().parse_args(context, arguments)
 
 
-def check_mode(benchmarks):
-    """Refuse a benchmark of a mode when the environment asks for the other one."""
-    from runtime_math import parse_mode
+@click.group(
+    cls=_BenchmarksOrCommand, context_settings=invocation.SETTINGS, no_args_is_help=False,
+    subcommand_metavar="COMMAND or ID...",
+)  # fmt: skip
+def cli():
+    """Measure the benchmarks with these ids, or do something with results."""
 
-    configured = os.environ.get("GLIBC_RUST_MODE")
-    if configured is None:
-        return
-    level = parse_mode(configured).name.lower()
-    for benchmark in benchmarks:
-        if benchmark.mode not in ("", level):
-            raise UsageError(
-                f"{benchmark.id} runs in mode {benchmark.mode}, but GLIBC_RUST_MODE={configured} "
-                f"asks for {level}: unset it, or choose ids of that mode"
-            )
+
+@cli.command(context_settings=_PASSING_ON)
+@click.option("--exact", is_flag=True, help="IDs are whole, not parts of ids.")
+@click.option("--list", "listed", is_flag=True, help="Print the ids and end.")
+@click.option("--bench", is_flag=True, help="Accepted for cargo's sake, ignored.")
+@click.option(
+    "--profile-time",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Run the body for that long without statistics, for a profiler.",
+)
+@click.argument("others", nargs=-1, type=click.UNPROCESSED, metavar="[ID]... [PYPERF OPTION]...")
+def run(exact, listed, bench, profile_time, others):
+    """Measure benchmarks; the word run may be left out.
+
+    An ID stands for all benchmarks whose ids it is a part of; none stands for all. Options of
+    pyperf are passed on, such as -o FILE.json, -p PROCESSES, -n VALUES, -l LOOPS, -w WARMUPS,
+    --fast, --rigorous and --affinity CPUS; python -m bench run -h lists them.
+    """
+    from bench import measure
+
+    measure.run(others, exact, listed, profile_time)
 
 
 def _existing(path):
@@ -51,97 +62,79 @@ def _existing(path):
     return path
 
 
-def _compare(arguments):
-    parser = argparse.ArgumentParser(prog="python -m bench compare")
-    parser.add_argument("old")
-    parser.add_argument("new")
-    options, others = parser.parse_known_args(arguments)
+@cli.command(context_settings=_PASSING_ON)
+@click.argument("old", metavar="OLD.json")
+@click.argument("new", metavar="NEW.json")
+@click.argument("others", nargs=-1, type=click.UNPROCESSED, metavar="[PYPERF OPTION]...")
+@click.pass_context
+def compare(context, old, new, others):
+    """Compare two files of results: which differences are significant?"""
     command = [sys.executable, "-m", "pyperf", "compare_to", "--table", *others]
-    return subprocess.call([*command, _existing(options.old), _existing(options.new)])
+    context.exit(subprocess.call([*command, _existing(old), _existing(new)]))
 
 
-def _table(arguments):
+@cli.command()
+@click.argument("file", metavar="FILE.json")
+def table(file):
+    """Print results as a Markdown table."""
     from bench import report
 
-    parser = argparse.ArgumentParser(prog="python -m bench table")
-    parser.add_argument("file")
-    print(report.markdown_table(report.load(_existing(parser.parse_args(arguments).file))))
-    return 0
+    click.echo(report.markdown_table(report.load(_existing(file))))
 
 
-def _plot(arguments):
+@cli.command()
+@click.argument("file", metavar="FILE.json")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="PICTURE",
+    help="Its name ends in .png or .svg.",
+)  # fmt: skip
+def plot(file, output):
+    """Draw the distributions of results."""
     from bench import report
 
-    parser = argparse.ArgumentParser(prog="python -m bench plot")
-    parser.add_argument("file")
-    parser.add_argument("-o", "--output", required=True, metavar="OUT.png|svg")
-    options = parser.parse_args(arguments)
-    if Path(options.output).suffix not in (".png", ".svg"):
-        raise UsageError(f"{options.output}: the name must end in .png or .svg")
-    report.plot(report.load(_existing(options.file)), options.output)
-    print(f"-> {options.output}")
-    return 0
+    if output.suffix not in _PICTURES:
+        raise UsageError(f"{output}: the name must end in {' or '.join(_PICTURES)}")
+    report.plot(report.load(_existing(file)), output)
+    click.echo(f"-> {output}")
 
 
-def _reference(arguments):
+_ROUNDS = click.option(
+    "--rounds", type=click.IntRange(min=1), default=15, show_default=True, metavar="N",
+    help="Samples per figure; the best counts.",
+)  # fmt: skip
+
+
+@cli.command("reference")
+@_ROUNDS
+@click.option("--json", "as_json", is_flag=True, help="Figures as JSON.")
+def beside_the_original(rounds, as_json):
+    """Measure our cost beside the original's."""
     from bench import reference
 
-    parser = argparse.ArgumentParser(
-        prog="python -m bench reference", description="Our cost beside the original's."
-    )
-    parser.add_argument("--rounds", type=int, default=reference.ROUNDS, help="samples per figure")
-    parser.add_argument("--json", action="store_true", help="figures as JSON")
-    options = parser.parse_args(arguments)
-    if options.rounds < 1:
-        raise UsageError("--rounds must be at least 1")
-    figures = reference.measure(options.rounds)
-    print(reference.as_json(figures) if options.json else reference.as_text(figures))
-    return 0
+    figures = reference.measure(rounds)
+    click.echo(reference.as_json(figures) if as_json else reference.as_text(figures))
 
 
-def _document(arguments):
-    from bench import document, reference
-    from profiling.faults import ProfilingError
+@cli.command("document")
+@click.option(
+    "-o", "--output", default="docs/performance.md", show_default=True,
+    type=click.Path(path_type=Path), metavar="PAGE", help="Where to.",
+)  # fmt: skip
+@click.option("--results", metavar="FILE.json", help="Results to add as a table.")
+@click.option(
+    "--profiles", type=click.Path(path_type=Path), metavar="DIR",
+    help="Recordings by python -m profiling record --all --out DIR.",
+)  # fmt: skip
+@_ROUNDS
+def write_page(output, results, profiles, rounds):
+    """Write the page of measured performance."""
+    from bench import document
 
-    parser = argparse.ArgumentParser(
-        prog="python -m bench document", description="Write the page of measured performance."
-    )
-    parser.add_argument("-o", "--output", default="docs/performance.md")
-    parser.add_argument("--results", metavar="FILE.json", help="results of python -m bench -o")
-    parser.add_argument(
-        "--profiles", metavar="DIR", help="recordings of python -m profiling record --all --out DIR"
-    )
-    parser.add_argument("--rounds", type=int, default=reference.ROUNDS, help="samples per figure")
-    options = parser.parse_args(arguments)
-    if options.rounds < 1:
-        raise UsageError("--rounds must be at least 1")
-    results = _existing(options.results) if options.results else None
-    try:
-        document.write(options.output, results, options.rounds, options.profiles)
-    except ProfilingError as error:
-        raise UsageError(str(error)) from None
-    print(f"-> {options.output}")
-    return 0
-
-
-_REPORTS = {
-    "compare": _compare,
-    "table": _table,
-    "plot": _plot,
-    "reference": _reference,
-    "document": _document,
-}
+    with Progress(after_seconds=0) as progress:
+        document.write(output, results and _existing(results), rounds, profiles, progress.show)
+    click.echo(f"-> {output}")
 
 
 def main(arguments=None):
     """Run the command line; returns the exit status."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if arguments and arguments[0] in _REPORTS:
-            return _REPORTS[arguments[0]](arguments[1:])
-        from bench import measure
-
-        return measure.run(arguments)
-    except UsageError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return USAGE_ERROR
+    return invocation.run(cli, "python -m bench", arguments)

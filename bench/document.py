@@ -3,8 +3,6 @@
 import datetime
 import json
 import os
-import sys
-import time
 from pathlib import Path
 
 from bench import (
@@ -17,9 +15,8 @@ from bench import (
     throughput,
     worst_call,
 )
-from profiling.commands import ALL_TARGETS
-from profiling.faults import ProfilingError
-from profiling.recording import META, TOP_JSON
+from bench.errors import UsageError
+from bench.targets import TARGETS
 
 _INTRODUCTION = """# Performance
 
@@ -55,8 +52,8 @@ _REPLAY = """
 ## Batches
 
 `replay` of {events} mixed events through the public method, beside a jitted loop written by hand
-that makes the same calls and keeps no results; nanoseconds per pair of decision and observation
-(minimum of {rounds}).
+that makes the same calls and only adds up what they return; nanoseconds per pair of decision and
+observation (minimum of {rounds}).
 """
 _ENSEMBLE = """
 `replay_ensemble` of {events} events on each of {kernels} kernels, with one thread and with two
@@ -179,14 +176,15 @@ def _process():
 def _recordings(folder):
     """Return {id: rows of jitted functions} of the recordings in a folder."""
     found = {}
-    for meta in sorted(Path(folder).glob(f"*/{META}")):
-        top = json.loads((meta.parent / TOP_JSON).read_text())
-        if not isinstance(top, dict) or "jitted" not in top:
-            raise ProfilingError(f"{meta.parent} was made by an older version: record it again")
-        found[json.loads(meta.read_text()).get("id")] = top["jitted"]
-    missing = [target for target in ALL_TARGETS if target not in found]
+    for meta in sorted(Path(folder).glob("*/meta.json")):
+        try:
+            top = json.loads(meta.with_name("top.json").read_text())
+            found[json.loads(meta.read_text())["id"]] = top["jitted"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UsageError(f"{meta.parent} is no recording as made now: record again") from None
+    missing = [target for target in TARGETS if target not in found]
     if missing:
-        raise ProfilingError(
+        raise UsageError(
             f"{folder} has no recording of {', '.join(missing)}; make them with "
             f"python -m profiling record --all --out {folder}"
         )
@@ -195,7 +193,7 @@ def _recordings(folder):
 
 def _top_rows(recordings):
     yield ("target", "function", "share", "95 % interval")
-    for target in ALL_TARGETS:
+    for target in TARGETS:
         for row in recordings[target][:_TOP]:
             interval = f"{row['low']:.1%} to {row['high']:.1%}"
             yield target, row["symbol"], f"{row['share']:.1%}", interval
@@ -207,18 +205,13 @@ def _where_the_time_goes(recordings):
     return [_PROFILES, _table(_top_rows(recordings), code_columns=2)]
 
 
-def _measured(sections):
-    """Run the sections in turn, telling on the standard error which, and how long it takes."""
-    begun = time.monotonic()
-    minutes = sum(seconds for _, seconds, _ in sections) / 60
-    print(f"{len(sections)} sections, about {minutes:.0f} min in all", file=sys.stderr)
+def _measured(sections, show):
+    """Run the sections in turn, telling which, and how long all the rest takes."""
     parts = []
-    for number, (name, seconds, section) in enumerate(sections, 1):
-        elapsed = time.monotonic() - begun
-        note = f"[{elapsed:4.0f} s] {number}/{len(sections)} {name}: about {seconds:.0f} s"
-        print(note, file=sys.stderr, flush=True)
+    for number, (name, _, section) in enumerate(sections):
+        minutes = sum(seconds for _, seconds, _ in sections[number:]) / 60
+        show(f"{number + 1}/{len(sections)} {name}, about {minutes:.0f} min left")
         parts += section()
-    print(f"[{time.monotonic() - begun:4.0f} s] done", file=sys.stderr)
     return parts
 
 
@@ -234,34 +227,37 @@ def _sections(rounds, recordings):
     ]
 
 
-def write(path, results=None, rounds=reference.ROUNDS, profiles=None):
+def write(path, results, rounds, profiles, show):
     """Measure and write the page.
 
     Parameters
     ----------
     path : path-like
         Where to.
-    results : path-like, optional
+    results : path-like or None
         pyperf results to add as a table.
     rounds : int
         Samples per figure.
-    profiles : path-like, optional
+    profiles : path-like or None
         Folder of recordings by ``python -m profiling record --all``.
+    show : callable
+        Called with what is going on.
 
     Raises
     ------
-    ProfilingError
+    UsageError
         If a recording is missing; nothing was measured then.
     """
     recordings = _recordings(profiles) if profiles is not None else None
+    distributions = report.load(results) if results is not None else None
     introduction = _INTRODUCTION.format(
         date=datetime.date.today().isoformat(),
         rounds=rounds,
         stretches=sampling.STRETCHES,
         **environment.metadata(),
     )
-    parts = [introduction, *_measured(_sections(rounds, recordings))]
-    if results is not None:
-        parts += ["\n## Distributions\n", report.markdown_table(report.load(results))]
+    parts = [introduction, *_measured(_sections(rounds, recordings), show)]
+    if distributions is not None:
+        parts += ["\n## Distributions\n", report.markdown_table(distributions)]
     parts += [_TRIED + _NOTES.read_text().strip(), _REPEAT]
     Path(path).write_text("\n".join(parts))

@@ -1,13 +1,15 @@
 """What a result depends on besides the code: machine, versions, mode."""
 
+import os
 import platform
 
 import llvmlite.binding
 import numba
 import numpy as np
 
-from profiling import machine
-from runtime_math import configured_mode
+from bench import machine
+from bench.errors import UsageError
+from runtime_math import configured_mode, parse_mode
 
 
 def mode():
@@ -34,3 +36,17 @@ def metadata():
         **versions(),
         "mode": mode(),
     }
+
+
+def check_mode(benchmarks):
+    """Refuse a benchmark of a mode when the environment asks for the other one."""
+    configured = os.environ.get("GLIBC_RUST_MODE")
+    if configured is None:
+        return
+    level = parse_mode(configured).name.lower()
+    for benchmark in benchmarks:
+        if benchmark.mode not in ("", level):
+            raise UsageError(
+                f"{benchmark.id} runs in mode {benchmark.mode}, but GLIBC_RUST_MODE={configured} "
+                f"asks for {level}: unset it, or choose ids of that mode"
+            )

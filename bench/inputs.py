@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from runtime_math import CONTEXT, ApiFamily, RuntimeContext, SafetyLevel, ValidationProfile
+from runtime_math import (
+    CONTEXT,
+    EVENT,
+    ApiFamily,
+    EventKind,
+    RuntimeContext,
+    SafetyLevel,
+    ValidationProfile,
+)
 
 ADDRESS = 0x12345678
 FOREIGN_ADDRESS = 0xDEADBEEF0000
@@ -63,3 +71,17 @@ def traffic_calls():
         (RuntimeContext(*context.item()), tuple(map(int, cost)), bool(bad))
         for context, cost, bad in zip(contexts, costs, adverse, strict=True)
     ]
+
+
+def mixed_events(level, contexts, costs_ns, adverse):
+    """Return events: the decisions and observations of traffic in turn."""
+    events = np.zeros(2 * len(contexts), EVENT)
+    events["mode"] = level
+    decisions, observations = events[::2], events[1::2]
+    decisions["kind"], observations["kind"] = EventKind.DECIDE, EventKind.OBSERVE
+    for field in contexts.dtype.names:
+        decisions[field] = contexts[field]
+    observations["family"] = contexts["family"]
+    observations["cost_ns"] = costs_ns[:, ValidationProfile.FAST]
+    observations["adverse"] = adverse
+    return events

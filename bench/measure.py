@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pyperf
 
-from bench import commands, environment
-from bench.benchmark import WARMUP_CALLS
+from bench import environment, registry
+from bench.errors import UsageError
 
 _PROCESSES, _VALUES = 10, 6
 _INHERITED = (
@@ -21,6 +21,10 @@ def _add_worker_arguments(command, options):
     command.extend(["--exact", *options.ids])
 
 
+def _refuse(message):
+    raise UsageError(message)
+
+
 def _runner():
     runner = pyperf.Runner(
         values=_VALUES,
@@ -29,19 +33,9 @@ def _runner():
         add_cmdline_args=_add_worker_arguments,
     )
     parser = runner.argparser
-    parser.prog = "python -m bench"
-    parser.epilog = (
-        "Reports: python -m bench compare OLD.json NEW.json | table FILE.json | "
-        "plot FILE.json -o OUT.svg | reference | document"
-    )
-    parser.add_argument("ids", nargs="*", metavar="ID", help="substrings of ids; default all")
-    parser.add_argument("--exact", action="store_true", help="ids are whole, not substrings")
-    parser.add_argument("--list", action="store_true", help="print the ids and end")
-    parser.add_argument("--bench", action="store_true", help="accepted for cargo's sake, ignored")
-    parser.add_argument(
-        "--profile-time", type=float, metavar="SECONDS",
-        help="run the body for that long without statistics, for a profiler",
-    )  # fmt: skip
+    parser.prog = "python -m bench run"
+    parser.error = _refuse
+    parser.add_argument("ids", nargs="*", metavar="ID", help="parts of ids; default all")
     return runner
 
 
@@ -117,7 +111,7 @@ def _wait_for_profiler():
 def require_profilable(benchmarks):
     """Refuse anything but one benchmark that a profiler of this process can see."""
     if len(benchmarks) != 1 or not benchmarks[0].profilable:
-        raise commands.UsageError(
+        raise UsageError(
             "--profile-time needs exactly one id whose body runs in this process; "
             f"selected: {', '.join(benchmark.id for benchmark in benchmarks)}"
         )
@@ -126,26 +120,37 @@ def require_profilable(benchmarks):
 def profile_time(benchmark, seconds):
     """Run a body for a time, calling it in short slices."""
     timing = benchmark.prepare()
-    timing(WARMUP_CALLS)
     _wait_for_profiler()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         timing(_SLICE_LOOPS)
 
 
-def run(arguments):
-    """Measure what the arguments select; returns the exit status."""
+def run(arguments, exact=False, listed=False, seconds=None):
+    """Measure benchmarks.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Ids, and options of pyperf.
+    exact : bool
+        Ids are whole, not parts of ids.
+    listed : bool
+        Print the ids of the benchmarks instead.
+    seconds : float, optional
+        Run the only benchmark for that long instead, for a profiler.
+    """
     runner = _runner()
     options = runner.argparser.parse_args(arguments)
-    benchmarks = commands.selected(options.ids, options.exact)
-    if options.list:
+    benchmarks = registry.select(options.ids, exact)
+    if listed:
         print("\n".join(benchmark.id for benchmark in benchmarks))
-        return 0
-    commands.check_mode(benchmarks)
-    if options.profile_time is not None:
+        return
+    environment.check_mode(benchmarks)
+    if seconds is not None:
         require_profilable(benchmarks)
-        profile_time(benchmarks[0], options.profile_time)
-        return 0
+        profile_time(benchmarks[0], seconds)
+        return
     options.ids = [benchmark.id for benchmark in benchmarks]
     _pin(options)
     _inherit(options)
@@ -160,4 +165,3 @@ def run(arguments):
             mode = benchmark.mode or environment.mode()
             line = result_line(benchmark.id, mode, result.get_values(), benchmark.unit)
             print(line, flush=True)
-    return 0

@@ -17,7 +17,6 @@ from numba import njit
 
 from bench import registry, sampling
 
-ROUNDS = 15
 _YARDSTICK = "yardstick"
 _SINGLE_CALLS = 200_000
 
@@ -98,7 +97,7 @@ def single_call_percentile(timing, percentile=99.9, calls=_SINGLE_CALLS):
     return max(0.0, float(np.percentile(durations, percentile)) - idle)
 
 
-def measure(rounds=ROUNDS, ids=None):
+def measure(rounds, ids=None):
     """Measure the yardstick and all ids the original has, alternating.
 
     Parameters

@@ -3,36 +3,21 @@
 import difflib
 import functools
 import importlib
-import importlib.util
+import pkgutil
 
-# Groups in the order of `--list`; a group whose package is not there has no ids.
-_GROUPS = {
-    "bench.python_calls": "runtime_math.kernel",
-    "bench.jitted_loops": "runtime_math.jit",
-    "bench.batches": "runtime_math.batch",
-    "bench.pointers": "membrane.pipeline",
-    "bench.monitors": "runtime_math.monitors",
-    "bench.calibrated": "runtime_math.calibrated.kernel",
-    "bench.process": "runtime_math.kernel",
-}
-
-
-def _exists(module):
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+from bench import groups
+from bench.errors import UsageError
 
 
 @functools.cache
 def all_benchmarks():
-    """Return {id: Benchmark}."""
-    found = {}
-    for group, needed in _GROUPS.items():
-        if _exists(group) and _exists(needed):
-            for benchmark in importlib.import_module(group).benchmarks():
-                found[benchmark.id] = benchmark
-    return found
+    """Return {id: Benchmark} of every module in `bench.groups`."""
+    modules = [
+        importlib.import_module(f"{groups.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(groups.__path__)
+    ]
+    benchmarks = [benchmark for module in modules for benchmark in module.benchmarks()]
+    return {benchmark.id: benchmark for benchmark in benchmarks}
 
 
 def identifiers():
@@ -40,9 +25,13 @@ def identifiers():
     return list(all_benchmarks())
 
 
-def nearest(name, count=5):
-    """Return the ids that are closest to a name, the closest first."""
-    return difflib.get_close_matches(name, identifiers(), count, cutoff=0.3)
+def _check_known(name, exact):
+    known = identifiers()
+    if name in known or (not exact and any(name in each for each in known)):
+        return
+    nearest = difflib.get_close_matches(name, known, 5, cutoff=0.3)
+    hint = f"the closest are: {', '.join(nearest)}" if nearest else "see python -m bench --list"
+    raise UsageError(f"unknown benchmark {name!r}; {hint}")
 
 
 def select(names, exact=False):
@@ -57,17 +46,13 @@ def select(names, exact=False):
 
     Raises
     ------
-    LookupError
-        With the first name that stands for nothing.
+    UsageError
+        About the first name that stands for nothing, with the ids that are closest to it.
     """
-    known = all_benchmarks()
     for name in names:
-        if name not in known and (exact or not any(name in each for each in known)):
-            raise LookupError(name)
-    if not names:
-        return list(known.values())
+        _check_known(name, exact)
     return [
         benchmark
-        for each, benchmark in known.items()
-        if any(each == name if exact else name in each for name in names)
+        for each, benchmark in all_benchmarks().items()
+        if not names or any(each == name if exact else name in each for name in names)
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pyperf
 
-from bench.commands import UsageError
+from bench.errors import UsageError
 
 _ROW_HEIGHT = 0.34
 

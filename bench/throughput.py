@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bench import inputs
-from bench.batches import mixed_events
 from bench.benchmark import MODES
+from bench.used import used
 from runtime_math import RuntimeMathKernel, jit, replay_ensemble
 from runtime_math.numerics.compilation import entry_jitted
 
@@ -35,8 +35,8 @@ class Ensemble(NamedTuple):
 
 @entry_jitted
 def pairs_loop(states, events):
-    """Make the calls of events in turn, a decision and an observation, and keep no result."""
-    state, checks = states[0], 0
+    """Make the calls of events in turn, a decision and an observation; the results are summed."""
+    state, total = states[0], 0
     for row in range(0, events.shape[0], 2):
         call, outcome = events[row], events[row + 1]
         decision = jit.decide(
@@ -49,11 +49,11 @@ def pairs_loop(states, events):
             int(call.contention_hint),
             call.bloom_negative,
         )
-        checks += decision.profile
         jit.observe_validation_result(
             state, int(outcome.family), int(outcome.profile), outcome.cost_ns, outcome.adverse
         )
-    return checks
+        total += used(decision) + state.monitor_bonus_ppm
+    return total
 
 
 def _best_seconds(functions, rounds):
@@ -67,7 +67,7 @@ def _best_seconds(functions, rounds):
 
 
 def _events(level, count):
-    events = mixed_events(level, *inputs.traffic())
+    events = inputs.mixed_events(level, *inputs.traffic())
     return np.resize(events, count)
 
 

@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from bench import inputs
 from bench.benchmark import MODES
+from bench.used import used
 from runtime_math import CONTEXT, MembraneAction, jit
 from runtime_math.numerics.compilation import entry_jitted
 
@@ -49,12 +50,12 @@ def cycles_now():
 
 @entry_jitted
 def timed_calls(states, mode, traffic, deciding, observing, decide_cycles, observe_cycles):
-    """Make calls in turn, and store the cycles that each of them took.
+    """Make calls in turn, and store the cycles that each of them took; returns the results' sum.
 
     `traffic` is what `bench.inputs.traffic` returns; it is repeated as often as needed.
     """
     contexts, costs_ns, adverse = traffic
-    state, length, place = states[0], contexts.shape[0], 0
+    state, length, place, total = states[0], contexts.shape[0], 0, 0
     for index in range(decide_cycles.shape[0]):
         call = contexts[place]
         family, profile, repaired = np.int64(call.family), 0, False
@@ -71,14 +72,17 @@ def timed_calls(states, mode, traffic, deciding, observing, decide_cycles, obser
                 call.bloom_negative,
             )
             profile, repaired = decision.profile, decision.action >= _REPAIR
+            total += used(decision)
         decided = _read_cycle_counter()
         if observing:
             # Fixed input is one call over and over; what it meets follows from the decision.
             bad = adverse[place] or (length == 1 and repaired)
             jit.observe_validation_result(state, family, profile, costs_ns[place, profile], bad)
+            total += state.monitor_bonus_ppm
         decide_cycles[index] = decided - begun
         observe_cycles[index] = _read_cycle_counter() - decided
         place = place + 1 if place + 1 < length else 0
+    return total
 
 
 class Durations(NamedTuple):

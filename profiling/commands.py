@@ -1,184 +1,148 @@
 """The command line: ``python -m profiling record|top|compare|log|report``."""
 
-import argparse
 import re
 import signal
 import sys
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.targets import TARGETS
 from profiling import aggregate, history, recording
 from profiling.backends import BACKENDS
 from profiling.faults import ExitStatus, ProfilingError
 from profiling.record import Request, record
 from profiling.render import page, tables
 from profiling.resolve import COMPILE, EXIT, IMPORT, INLINED, JITTED, RUN
+from runtime_math import invocation
+from runtime_math.progress import Progress
 
-ALL_TARGETS = tuple(
-    f"{name}/{mode}"
-    for name in (
-        "runtime_math/decide",
-        "runtime_math/observe_fast",
-        "runtime_math/decide_observe",
-        "validate_known",
-    )
-    for mode in ("strict", "hardened")
-)
 DEFAULT_SECONDS = 10.0
-_EXIT_CODES = """exit status:
-  0  done                             1  compare --fail-on-change found a change
-  2  wrong use or damaged recording   3  sampler missing, too old or forbidden
-  4  no sample was taken              5  the program failed (its samples are kept)
-  6  no jitted code was sampled       130  interrupted (what was sampled is kept)
+_STATUSES = """\b
+Exit status:
+  0  done
+  1  compare found a change
+  2  wrong use, or a damaged recording
+  3  sampler missing, old or forbidden
+  4  no sample was taken
+  5  the program failed (samples kept)
+  6  no jitted code was sampled
+130  interrupted (samples kept)
 """
+_COUNT = click.IntRange(min=1)
+_FOLDER = click.Path(path_type=Path)
+_rows = click.option(
+    "-n", "rows", type=_COUNT, default=5, show_default=True, metavar="ROWS", help="Rows to show."
+)
+_by = click.option(
+    "--by", type=click.Choice(aggregate.GROUPINGS), default="function", show_default=True,
+    help="What a row is.",
+)  # fmt: skip
+_jitted = click.option("--jitted", is_flag=True, help="Symbols of jitted code only.")
 
 
-def _positive(kind):
-    def convert(text):
-        number = kind(text)
-        if not number > 0:
-            raise argparse.ArgumentTypeError(f"must be greater than 0, got {text}")
-        return number
-
-    convert.__name__ = kind.__name__
-    return convert
-
-
-def _add_record(commands):
-    parser = commands.add_parser(
-        "record",
-        help="profile a benchmark id, or any program: record [options] -- python script.py ...",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("id", nargs="?", help="id of a benchmark (python -m bench --list)")
-    parser.add_argument("--all", action="store_true", help="record the eight standard targets")
-    parser.add_argument(
-        "--seconds", type=_positive(float), metavar="S",
-        help=f"sample for that long (ids: {DEFAULT_SECONDS:g}; programs: until they end)",
-    )  # fmt: skip
-    parser.add_argument("--rate", type=_positive(int), default=199, metavar="HZ")
-    parser.add_argument("--backend", choices=sorted(BACKENDS), default="py-spy")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: profiles/<name>")
-    parser.add_argument(
-        "--lines", action="store_true",
-        help="have Numba add line tables: source lines and inlined functions get names "
-        "(the machine code stays the same; compiled code is cached apart)",
-    )  # fmt: skip
-    parser.set_defaults(run=_record)
-
-
-def _add_readers(commands):
-    top = commands.add_parser("top", help="self cost per function, line or module")
-    top.add_argument("dir", type=Path)
-    top.add_argument("-n", type=_positive(int), default=5)
-    top.add_argument("--by", choices=aggregate.GROUPINGS, default="function")
-    top.add_argument("--phase", choices=(RUN, COMPILE, IMPORT, EXIT), default=RUN)
-    top.add_argument("--jitted", action="store_true", help="symbols of jitted code only")
-    top.set_defaults(run=_top)
-    compare = commands.add_parser("compare", help="what changed between two recordings")
-    compare.add_argument("old", type=Path)
-    compare.add_argument("new", type=Path)
-    compare.add_argument("-n", type=_positive(int), default=5)
-    compare.add_argument("--by", choices=aggregate.GROUPINGS, default="function")
-    compare.add_argument("--jitted", action="store_true", help="symbols of jitted code only")
-    compare.add_argument(
-        "--fail-on-change", action="store_true", help="exit 1 if a change exceeds noise"
-    )
-    compare.set_defaults(run=_compare)
-    log = commands.add_parser("log", help="append recordings to the history and print it")
-    log.add_argument("dir", type=Path, nargs="*")
-    log.add_argument("--file", type=Path, default=history.DEFAULT_FILE)
-    log.set_defaults(run=_log)
-    report = commands.add_parser("report", help="one self-contained HTML page")
-    report.add_argument("dir", type=Path)
-    report.add_argument("new", type=Path, nargs="?", help="compare with this newer recording")
-    report.add_argument("-o", "--output", type=Path, required=True, metavar="page.html")
-    report.set_defaults(run=_report)
-
-
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="python -m profiling",
-        description="Profile programs that use Numba, with names inside jitted code.",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="command")
-    _add_record(commands)
-    _add_readers(commands)
-    return parser
+@click.group(context_settings=invocation.SETTINGS, epilog=_STATUSES)
+def cli():
+    """Profile programs that use Numba, with names inside jitted code."""
 
 
 def _folder_name(text):
     return re.sub(r"[^\w.-]+", "-", text).strip("-") or "recording"
 
 
-def _requests(options, command):
-    chosen = [bool(options.id), options.all, bool(command)]
-    if sum(chosen) != 1:
+def _request_for_program(command, out, seconds, options):
+    if command[0] == "-m":
+        command = ["python", *command]
+    name = next((part for part in command[1:] if not part.startswith("-")), command[0])
+    out = out or Path("profiles") / _folder_name(Path(name).name)
+    return Request(command, out, seconds=seconds, **options)
+
+
+def _request_for_benchmark(identifier, out, seconds, options):
+    # Longer than the sampling, which ends the program: no sample of its shutdown.
+    body = ["--exact", identifier, "--profile-time", str(seconds + 60)]
+    return Request(["python", "-m", "bench", *body], out, identifier, seconds, **options)
+
+
+def _requests(identifier, everything, command, out, seconds, **options):
+    if [bool(identifier), everything, bool(command)].count(True) != 1:
         raise ProfilingError("say what to record: an id, --all, or -- and a program")
-    common = {"rate": options.rate, "backend": options.backend, "lines": options.lines}
     if command:
-        if command[0] == "-m":
-            command = ["python", *command]
-        name = next((part for part in command[1:] if not part.startswith("-")), command[0])
-        out = options.out or Path("profiles") / _folder_name(Path(name).name)
-        return [Request(command, out, seconds=options.seconds, **common)]
-    identifiers = ALL_TARGETS if options.all else [_known_id(options.id)]
-    seconds = options.seconds or DEFAULT_SECONDS
-    base = options.out or Path("profiles")
+        return [_request_for_program(command, out, seconds, options)]
+    seconds = seconds or DEFAULT_SECONDS
+    base = Path("profiles")
+    if everything:
+        places = {target: (out or base) / _folder_name(target) for target in TARGETS}
+    else:
+        from bench import registry
+
+        (benchmark,) = registry.select([identifier], exact=True)
+        places = {benchmark.id: out or base / _folder_name(identifier)}
     return [
-        Request(
-            # Longer than the sampling, which ends the program: no sample of its shutdown.
-            ["python", "-m", "bench", "--exact", identifier, "--profile-time", str(seconds + 60)],
-            base if options.out and not options.all else base / _folder_name(identifier),
-            identifier,
-            seconds,
-            **common,
-        )
-        for identifier in identifiers
+        _request_for_benchmark(target, place, seconds, options) for target, place in places.items()
     ]
 
 
-def _known_id(identifier):
-    from bench import registry
+@cli.command("record", epilog=_STATUSES)
+@click.argument("identifier", metavar="[ID | -- PROGRAM...]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Record the eight standard targets.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
+    help=f"Sample for that long (ids: {DEFAULT_SECONDS:g}; programs: until they end).",
+)  # fmt: skip
+@click.option(
+    "--rate", type=_COUNT, default=199, show_default=True, metavar="HZ", help="Samples per second."
+)
+@click.option(
+    "--backend", type=click.Choice(sorted(BACKENDS)), default="py-spy", show_default=True,
+    help="What takes the samples.",
+)  # fmt: skip
+@click.option("--out", type=_FOLDER, metavar="DIR", help="Where to [default: profiles/NAME].")
+@click.option(
+    "--lines", is_flag=True,
+    help="Have Numba add line tables: source lines and inlined functions get names. The machine "
+    "code stays the same; compiled code is cached apart.",
+)  # fmt: skip
+@click.pass_obj
+@click.pass_context
+def record_command(context, command, **options):
+    """Profile a benchmark, or any program.
 
-    known = registry.identifiers()
-    if identifier in known:
-        return identifier
-    nearest = ", ".join(registry.nearest(identifier))
-    raise ProfilingError(f"unknown benchmark id {identifier!r}; nearest: {nearest}")
-
-
-def _record(options, console, command):
+    What to record is the ID of a benchmark, such as runtime_math/decide/strict (python -m bench
+    --list prints them), or, after a double dash, a program: -- python script.py ARGUMENT...
+    """
     worst = ExitStatus.DONE
-    for request in _requests(options, command):
-        title = request.identifier or " ".join(request.command)
-        with console.status(f"{title}: starting") as status:
-
-            def show(phase, elapsed, title=title, request=request, status=status):
-                limit = f" of {request.seconds:g}" if request.seconds else ""
-                status.update(f"{title}: {phase}, {elapsed:.1f}{limit} s")
-
-            outcome = record(request, show)
-        recorded = recording.load(outcome.path)
-        _print_top(console, recorded, aggregate.ranking(recorded.folded)[:5])
-        console.print(f"-> {outcome.path}", markup=False, highlight=False)
+    for request in _requests(command=command, **options):
+        outcome = _recorded(request)
+        click.echo(f"-> {outcome.path}")
         if outcome.message:
-            console.print(outcome.message, style="yellow", markup=False)
-        if outcome.status == ExitStatus.INTERRUPTED:
-            return outcome.status
+            click.echo(outcome.message)
         worst = max(worst, outcome.status)
-    return worst
+        if outcome.status == ExitStatus.INTERRUPTED:
+            break
+    context.exit(worst)
 
 
-def _print_table(console, title, headings, rows):
+def _recorded(request):
+    title = request.identifier or " ".join(request.command)
+    limit = f" of {request.seconds:g}" if request.seconds else ""
+    with Progress(after_seconds=0) as progress:
+
+        def show(phase, elapsed):
+            progress.show(f"{title}: {phase}, {elapsed:.1f}{limit} s")
+
+        outcome = record(request, show)
+    recorded = recording.load(outcome.path)
+    _print_top(recorded, aggregate.ranking(recorded.folded)[:5])
+    return outcome
+
+
+def _print_table(title, headings, rows):
+    console = Console()
     if not console.is_terminal:
-        console.print(f"{title}\n\n{tables.plain_table(headings, rows)}\n", markup=False,
-                      highlight=False, soft_wrap=True)  # fmt: skip
+        click.echo(f"{title}\n\n{tables.plain_table(headings, rows)}\n")
         return
     table = Table(title=title, title_justify="left")
     for heading in headings:
@@ -188,57 +152,83 @@ def _print_table(console, title, headings, rows):
     console.print(table)
 
 
-def _print_top(console, recorded, rows):
+def _print_top(recorded, rows):
     title = f"{tables.summary_line(recorded.meta)}\n{tables.named_line(recorded.meta)}"
     cells = [tables.row_cells(number, row) for number, row in enumerate(rows, 1)]
-    _print_table(console, title, tables.TOP_HEADINGS, cells)
+    _print_table(title, tables.TOP_HEADINGS, cells)
 
 
-def _kinds(options):
-    return (JITTED, INLINED) if options.jitted else None
+def _kinds(jitted):
+    return (JITTED, INLINED) if jitted else None
 
 
-def _top(options, console, _):
-    recorded = recording.load(options.dir)
-    rows = aggregate.ranking(recorded.folded, options.by, options.phase, _kinds(options))
-    if not rows:
-        raise ProfilingError(f"{options.dir} has no such samples", ExitStatus.NO_SAMPLES)
-    _print_top(console, recorded, rows[: options.n])
-    if options.by == "line" and not recorded.meta["lines"]:
-        console.print("lines of jitted code are those of the def: record with --lines for more")
-    return ExitStatus.DONE
+@cli.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@_rows
+@_by
+@click.option(
+    "--phase", type=click.Choice((RUN, COMPILE, IMPORT, EXIT)), default=RUN, show_default=True,
+    help="Which samples.",
+)  # fmt: skip
+@_jitted
+def top(folder, rows, by, phase, jitted):
+    """Show the self cost per function, line or module."""
+    recorded = recording.load(folder)
+    ranked = aggregate.ranking(recorded.folded, by, phase, _kinds(jitted))
+    if not ranked:
+        raise ProfilingError(f"{folder} has no such samples", ExitStatus.NO_SAMPLES)
+    _print_top(recorded, ranked[:rows])
+    if by == "line" and not recorded.meta["lines"]:
+        click.echo("lines of jitted code are those of the def: record with --lines for more")
 
 
-def _compare(options, console, _):
-    old, new = recording.load(options.old), recording.load(options.new)
-    changes = aggregate.compare(old.folded, new.folded, options.n, options.by, _kinds(options))
+@cli.command()
+@click.argument("old", type=_FOLDER)
+@click.argument("new", type=_FOLDER)
+@_rows
+@_by
+@_jitted
+@click.option("--fail-on-change", is_flag=True, help="Exit with 1 if a change exceeds noise.")
+@click.pass_context
+def compare(context, old, new, rows, by, jitted, fail_on_change):
+    """Show what changed between two recordings."""
+    old, new = recording.load(old), recording.load(new)
+    changes = aggregate.compare(old.folded, new.folded, rows, by, _kinds(jitted))
     title = f"{tables.summary_line(old.meta)}\n{tables.summary_line(new.meta)}"
     if old.title != new.title:
         title += "\nthese are recordings of two different programs"
-    _print_table(console, title, tables.CHANGE_HEADINGS, [tables.change_cells(c) for c in changes])
-    changed = any(change.significant for change in changes)
-    return ExitStatus.CHANGED if options.fail_on_change and changed else ExitStatus.DONE
+    _print_table(title, tables.CHANGE_HEADINGS, [tables.change_cells(c) for c in changes])
+    if fail_on_change and any(change.significant for change in changes):
+        context.exit(ExitStatus.CHANGED)
 
 
-def _log(options, console, _):
-    recordings = [recording.load(path) for path in options.dir]
-    for recorded in recordings:
-        history.append(options.file, recorded)
-    entries = history.read(options.file)
+@cli.command()
+@click.argument("folders", metavar="[DIR]...", nargs=-1, type=_FOLDER)
+@click.option(
+    "--file", type=_FOLDER, default=history.DEFAULT_FILE, show_default=True, help="The history."
+)
+def log(folders, file):
+    """Append recordings to the history, and print it."""
+    for recorded in [recording.load(path) for path in folders]:
+        history.append(file, recorded)
+    entries = history.read(file)
     if not entries:
-        raise ProfilingError(f"{options.file} has no entries yet; name recordings to add")
-    _print_table(console, str(options.file), history.HEADINGS, history.rows(entries))
-    return ExitStatus.DONE
+        raise ProfilingError(f"{file} has no entries yet; name recordings to add")
+    _print_table(str(file), history.HEADINGS, history.rows(entries))
 
 
-def _report(options, console, _):
-    recordings = [recording.load(path) for path in (options.dir, options.new) if path]
+@cli.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("newer", metavar="[NEWER DIR]", required=False, type=_FOLDER)
+@click.option("-o", "--output", required=True, type=_FOLDER, metavar="PAGE.html", help="Where to.")
+def report(folder, newer, output):
+    """Write a self-contained page on a recording, or on what changed."""
+    recordings = [recording.load(path) for path in (folder, newer) if path]
     try:
-        options.output.write_text(page.render(*recordings))
+        output.write_text(page.render(*recordings))
     except OSError as error:
-        raise ProfilingError(f"cannot write {options.output}: {error.strerror}") from None
-    console.print(f"-> {options.output}", markup=False, highlight=False)
-    return ExitStatus.DONE
+        raise ProfilingError(f"cannot write {output}: {error.strerror}") from None
+    click.echo(f"-> {output}")
 
 
 def _interrupt(number, frame):
@@ -252,18 +242,12 @@ def main(arguments=None):
     if "--" in arguments:
         split = arguments.index("--")
         arguments, command = arguments[:split], arguments[split + 1 :]
-    options = _parser().parse_args(arguments)
     # SIGTERM ends a recording as Ctrl-C does; a shell's background job ignores Ctrl-C otherwise.
     previous = {
         number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        return int(options.run(options, Console(), command))
-    except ProfilingError as error:
-        print(f"profiling: {error}", file=sys.stderr)
-        return int(error.status)
-    except KeyboardInterrupt:
-        return int(ExitStatus.INTERRUPTED)
+        return invocation.run(cli, "python -m profiling", arguments, command)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

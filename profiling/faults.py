@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+import click
+
 
 class ExitStatus(IntEnum):
     """Exit status of ``python -m profiling``."""
@@ -16,7 +18,7 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
 
 
-class ProfilingError(Exception):
+class ProfilingError(click.ClickException):
     """A fault that one sentence explains.
 
     Parameters
@@ -29,4 +31,4 @@ class ProfilingError(Exception):
 
     def __init__(self, message, status=ExitStatus.USAGE):
         super().__init__(message)
-        self.status = status
+        self.exit_code = int(status)

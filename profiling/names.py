@@ -16,6 +16,8 @@ from typing import NamedTuple
 _BRACKETED = re.compile(r"_3c(locals|lambda|listcomp|setcomp|dictcomp|genexpr|module|dynamic)_3e")
 _NON_ASCII = re.compile(r"(?:_[89a-f][0-9a-f]){2,}")
 _LENGTH = re.compile(r"\d+")
+# Makers of functions put a digest behind the name, which keeps their products apart in caches.
+_DIGEST = re.compile(r"[0-9a-f]{12,}")
 
 WRAPPER_NAMESPACES = {"cpython": "called from Python", "__gufunc__": "ufunc loop"}
 _WRAPPER_PREFIXES = {
@@ -77,6 +79,8 @@ def demangle(symbol):
     'package.module.outer.<locals>.inner'
     >>> demangle("_ZN7cpython8__main__4leafEx")
     SymbolName(path='__main__.leaf', wrapper='called from Python')
+    >>> demangle("_ZN7package6decide12bd29386a96d0B2v1Ex").path
+    'package.decide'
     >>> demangle("NRT_decref").path
     'NRT_decref'
     """
@@ -90,6 +94,8 @@ def demangle(symbol):
     parts = [_decode(part) for part in _identifiers(symbol[3 if nested else 2 :], nested)]
     if len(parts) > 1 and parts[0] in WRAPPER_NAMESPACES:
         wrapper = WRAPPER_NAMESPACES[parts.pop(0)]
+    if len(parts) > 1 and _DIGEST.fullmatch(parts[-1]):
+        parts.pop()
     return SymbolName(".".join(parts) or symbol, wrapper)
 
 

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from profiling import aggregate, machine, recording
+from bench import machine
+from profiling import aggregate, recording
 from profiling.backends import BACKENDS, perf_map
 from profiling.faults import ExitStatus, ProfilingError
 from profiling.launch import Program

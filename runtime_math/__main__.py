@@ -1,4 +1,6 @@
+import sys
+
 from runtime_math.command_line import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,15 +1,15 @@
 """The command line ``python -m runtime_math``."""
 
-import sys
-import time
 from pathlib import Path
 
 import click
 
+from runtime_math import invocation
 from runtime_math.evaluation.commands import COMMANDS
+from runtime_math.progress import Progress
+from runtime_math.types import ApiFamily, RuntimeContext, SafetyLevel
 
 TRACE_PATTERN = "*.csv.gz"
-PROGRESS_AFTER_SECONDS = 2.0
 ADDRESS_EXAMPLE = "0x7f0000001000"
 
 
@@ -41,7 +41,7 @@ def member_named(enumeration, name):
     return enumeration[name.upper().replace("-", "_")]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings=invocation.SETTINGS)
 def cli():
     """Decide how deeply to check each call, and look inside the decisions."""
 
@@ -62,94 +62,84 @@ def trace_files(paths):
     return files
 
 
-class _Bar:
-    """A progress bar on a terminal, from the third second on."""
+def _outcomes(files, dask):
+    """Conformance of each trace, or the sentence that says why it cannot be read."""
+    from runtime_math.conformance import outcome
+    from runtime_math.evaluation import cluster
 
-    def __init__(self, total):
-        from rich.console import Console
-
-        self._console = Console(stderr=True)
-        self._total = total
-        self._start = time.monotonic()
-        self._progress = None
-
-    def update(self, done, description):
-        if not self._console.is_terminal:
+    with Progress() as progress:
+        if dask is not None:
+            paths = [str(path.resolve()) for path in files]
+            try:
+                yield from cluster.run_on_cluster(outcome, paths, dask, progress.step)
+            except cluster.ClusterError as error:
+                raise click.ClickException(str(error)) from None
             return
-        if self._progress is None:
-            if time.monotonic() - self._start < PROGRESS_AFTER_SECONDS:
-                return
-            from rich.progress import Progress
-
-            self._progress = Progress(console=self._console, transient=True)
-            self._task = self._progress.add_task("", total=self._total)
-            self._progress.start()
-        self._progress.update(self._task, completed=done, description=description)
-
-    def close(self):
-        if self._progress is not None:
-            self._progress.stop()
+        for done, path in enumerate(files):
+            progress.step(done, len(files), path.name)
+            result = outcome(path)
+            progress.end()  # what the caller prints takes the line's place
+            yield result
 
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-def conformance(paths):
-    """Replay trace files (or folders of them) and compare every recorded value.
+@click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler.")
+@click.pass_context
+def conformance(context, paths, dask):
+    """Replay traces, and compare every recorded value.
 
-    Exits with 1 on any mismatch, with 2 on an unreadable file.
+    A folder stands for the traces in it. Each is replayed on a new kernel of the kind that it was
+    recorded from. Exits with 1 on any mismatch, with 2 on an unreadable file.
     """
-    from runtime_math.conformance import check_trace
-    from runtime_math.trace import TraceError
-
     files = trace_files(paths)
-    bar = _Bar(len(files))
     calls = mismatches = unreadable = 0
-    try:
-        for done, path in enumerate(files):
-            bar.update(done, path.name)
-            try:
-                result = check_trace(
-                    path, lambda _, done=done, path=path: bar.update(done, path.name)
-                )
-            except (TraceError, OSError) as error:
-                unreadable += 1
-                click.echo(f"cannot read {error}", err=True)
-                continue
-            click.echo(f"{result.name}: {result.calls} calls, {result.mismatches} mismatches")
-            for call, column, expected, actual in result.divergences:
-                click.echo(f"  call {call}: {column}: expected {expected}, actual {actual}")
-            calls += result.calls
-            mismatches += result.mismatches
-    finally:
-        bar.close()
+    for result in _outcomes(files, dask):
+        if isinstance(result, str):
+            unreadable += 1
+            click.echo(f"cannot read {result}", err=True)
+            continue
+        click.echo(f"{result.name}: {result.calls} calls, {result.mismatches} mismatches")
+        for call, column, expected, actual in result.divergences:
+            click.echo(f"  call {call}: {column}: expected {expected}, actual {actual}")
+        calls += result.calls
+        mismatches += result.mismatches
     click.echo(f"{len(files) - unreadable} files, {calls} calls, {mismatches} mismatches")
-    sys.exit(2 if unreadable else 1 if mismatches else 0)
-
-
-def _enumerations():
-    from runtime_math.types import ApiFamily, SafetyLevel
-
-    return SafetyLevel, ApiFamily
+    context.exit(2 if unreadable else 1 if mismatches else 0)
 
 
 @cli.command()
 @click.option(
     "--mode",
-    type=enumeration_choice(_enumerations()[0]),
+    type=enumeration_choice(SafetyLevel),
     help="Mode of the decision [default: the configured one].",
 )
 @click.option(
     "--family",
-    type=enumeration_choice(_enumerations()[1]),
+    type=enumeration_choice(ApiFamily),
     default="pointer-validation",
     show_default=True,
+    metavar="FAMILY",
+    help=f"Of the call: {', '.join(enumeration_choice(ApiFamily).choices)}.",
 )
 @click.option(
-    "--address", type=WholeNumber(0, 2**64 - 1), default=ADDRESS_EXAMPLE, show_default=True
+    "--address",
+    type=WholeNumber(0, 2**64 - 1),
+    default=ADDRESS_EXAMPLE,
+    show_default=True,
+    help="What it is about.",
 )
-@click.option("--bytes", "requested_bytes", type=WholeNumber(0, 2**64 - 1), default=0)
+@click.option(
+    "--bytes",
+    "requested_bytes",
+    type=WholeNumber(0, 2**64 - 1),
+    default=0,
+    help="Size asked for.",
+)
 @click.option("--write", "is_write", is_flag=True, help="The call writes.")
-@click.option("--contention", type=WholeNumber(0, 65535), default=0)
+@click.option(
+    "--contention", type=WholeNumber(0, 65535), default=0, help="How many threads contend."
+)
 @click.option("--bloom-negative", is_flag=True, help="The ownership filter ruled it out.")
 @click.option(
     "--state",
@@ -160,7 +150,6 @@ def explain(mode, family, address, requested_bytes, is_write, contention, bloom_
     """Show how a decision is formed, term by term."""
     from runtime_math.kernel import RuntimeMathKernel
     from runtime_math.statefile import StateFileError
-    from runtime_math.types import ApiFamily, RuntimeContext, SafetyLevel
 
     kernel = RuntimeMathKernel()
     if state is not None:
@@ -182,22 +171,19 @@ def explain(mode, family, address, requested_bytes, is_write, contention, bloom_
 
 @cli.command(name="compile")
 def compile_command():
-    """Fill the compile cache, so that the next process starts at once."""
+    """Fill the compile cache: the next process starts at once."""
     from runtime_math import precompile
 
-    start = time.monotonic()
-    bar = _Bar(len(precompile.GROUPS))
-    try:
-        count = precompile.compile_all(bar.update)
-    finally:
-        bar.close()
-    seconds = time.monotonic() - start
+    with Progress(after_seconds=0) as progress:
+        progress.step(0, len(precompile.GROUPS), "compiling")
+        count = precompile.compile_all(progress.step)
+        seconds = progress.seconds
     click.echo(f"{count} functions ready in {seconds:.1f} s, cache in {precompile.folder()}")
 
 
 @cli.command()
 def info():
-    """Show versions, the configured mode and where the compile cache is."""
+    """Show versions, the mode, and where the compile cache is."""
     from runtime_math import precompile
 
     for name, value in precompile.environment().items():
@@ -209,5 +195,5 @@ for _command in COMMANDS:
 
 
 def main():
-    """Entry point of ``python -m runtime_math``."""
-    cli(prog_name="python -m runtime_math")
+    """Run ``python -m runtime_math``; returns the exit status."""
+    return invocation.run(cli, "python -m runtime_math")

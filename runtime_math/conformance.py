@@ -1,15 +1,17 @@
-"""Replay of recorded traces against fresh kernels, comparing everything that was recorded."""
+"""Replay of recorded traces against new kernels, comparing everything that was recorded."""
 
+import itertools
 import math
+from pathlib import Path
 from typing import NamedTuple
 
+from runtime_math.calibrated.recording import kernel_arguments
 from runtime_math.faithful.ordering import STAGE_COUNT
 from runtime_math.kernel import RuntimeMathKernel
 from runtime_math.trace import (
     CALL_KINDS,
     TraceError,
     cached_columns,
-    header_of,
     read_rows,
 )
 from runtime_math.types import CheckStage, RuntimeContext
@@ -54,10 +56,10 @@ def value_agrees(expected, actual):
 
 
 class _Replay:
-    """A fresh kernel that follows a trace row by row."""
+    """A new kernel that follows a trace row by row."""
 
-    def __init__(self, mode, path):
-        self.kernel = RuntimeMathKernel(mode)
+    def __init__(self, kernel, path):
+        self.kernel = kernel
         self.path = path
         self.calls = 0
         self.mismatches = 0
@@ -131,15 +133,13 @@ def _in_column_order(decision):
     return [getattr(decision, column) for column in DECISION_COLUMNS]
 
 
-def check_trace(path, progress=None):
-    """Replay a trace against a fresh kernel.
+def check_trace(path):
+    """Replay a trace against a new kernel of the kind it was recorded from.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path-like
         Trace file.
-    progress : callable, optional
-        Called with the number of calls made since it was last called.
 
     Returns
     -------
@@ -150,21 +150,38 @@ def check_trace(path, progress=None):
     TraceError, OSError
         The file cannot be read, or its rows make no sense.
     """
-    rows = read_rows(path)
-    first = next(rows, None)
-    if first is None:
-        raise TraceError(f"{path}: empty")
-    replay = _Replay(header_of(first, path).mode, path)
-    reported = 0
-    for row in rows:
+    path = Path(path)
+    try:
+        arguments = kernel_arguments(path)
+        kernel = RuntimeMathKernel(**arguments)
+    except (ValueError, TypeError) as error:
+        raise error if isinstance(error, TraceError) else TraceError(f"{path}: {error}") from None
+    replay = _Replay(kernel, path)
+    head = 2 if "policy" in arguments else 1
+    for row in itertools.islice(read_rows(path), head, None):
         try:
             replay.follow(row)
         except (ValueError, TypeError) as error:
             if isinstance(error, TraceError):
                 raise
             raise TraceError(f"{path}:{row.line}: {error}") from None
-        if progress is not None and replay.calls - reported >= 500:
-            progress(replay.calls - reported)
-            reported = replay.calls
     name = path.name.removesuffix(".csv.gz")
     return Conformance(name, replay.calls, replay.mismatches, replay.divergences)
+
+
+def outcome(path):
+    """`check_trace` for many traces, of which an unreadable one stops none.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Conformance or str
+        A sentence where the trace cannot be read.
+    """
+    try:
+        return check_trace(path)
+    except (TraceError, OSError) as error:
+        return str(error)

@@ -6,13 +6,14 @@ the functions below the class are templates: each policy gets copies with global
 """
 
 import functools
+from collections.abc import Callable
 from types import FunctionType
 
 import numpy as np
 from numba import from_dtype, types
 
 from runtime_math.call_context import CALL_CONTEXT, CallContext
-from runtime_math.decision import unpack_decision
+from runtime_math.decision import Decision, unpack_decision
 from runtime_math.numerics.arguments import below, flag, word
 from runtime_math.numerics.compilation import entry_jitted, jitted
 from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT, SafetyLevel
@@ -45,6 +46,16 @@ class JitCalls:
     **functions : numba dispatchers
         What they convert arguments for, by the names of `_SIGNATURES`.
     """
+
+    decide_packed: Callable[..., int]
+    decide: Callable[..., Decision]
+    observe_validation_result: Callable[..., None]
+    check_ordering: Callable[..., int]
+    note_check_order_outcome: Callable[..., None]
+    note_overlap: Callable[..., bool]
+    acknowledge: Callable[..., None]
+    reset_alarms: Callable[..., None]
+    in_alarm: Callable[..., bool]
 
     def __init__(self, home, **functions):
         # Compiled to the end and cached, each on its own, so that a user's function that is not

@@ -25,6 +25,7 @@ from runtime_math.kernel import RuntimeMathKernel
 from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.compilation import compilation_mode
 from runtime_math.numerics.entry_point import EntryPoint
+from runtime_math.progress import silence
 
 
 def entry_points(namespace):
@@ -100,7 +101,7 @@ def compile_all(report, processes=None):
     Parameters
     ----------
     report : callable
-        Called with the number of groups done, and the name of the latest.
+        Called with the number of groups done, that of all, and the name of the latest.
     processes : int, optional
         How many to work in; by default one per core, at most one per group.
 
@@ -112,11 +113,12 @@ def compile_all(report, processes=None):
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
     count = 0
-    with ProcessPoolExecutor(processes or min(cores, len(GROUPS)), context) as pool:
+    # Nobody but the process that reports writes on the terminal.
+    with ProcessPoolExecutor(processes or min(cores, len(GROUPS)), context, silence) as pool:
         futures = {pool.submit(compile_group, name): name for name in GROUPS}
         for done, future in enumerate(as_completed(futures), 1):
             count += future.result()
-            report(done, futures[future])
+            report(done, len(GROUPS), futures[future])
     return count
 
 

@@ -1,11 +1,6 @@
-"""Options and fixtures of the whole suite."""
+"""Settings and parameters of the whole suite."""
 
-from pathlib import Path
-
-import pytest
 from hypothesis import HealthCheck, settings
-
-from runtime_math import _pytest_plugin
 
 # Compilation may happen inside an example, so no deadline; derandomised: repeatable.
 settings.register_profile(
@@ -17,22 +12,13 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
-TESTS = Path(__file__).parent
-
-
-def pytest_addoption(parser, pluginmanager):
-    # The installed package registers the option earlier, through its entry point.
-    if not pluginmanager.has_plugin("golden_root"):
-        _pytest_plugin.pytest_addoption(parser)
-
 
 def _vector_files(config, folder, pattern):
-    """Vector files below the golden root; a missing or empty folder is an error, not a pass."""
-    directory = (config.getoption("--golden-root") or TESTS / "golden") / folder
-    files = sorted(directory.glob(pattern))
-    if not files:
-        raise pytest.UsageError(f"no {pattern} in {directory}")
-    return files
+    """Vector files below the golden root; where there are none, a test that fails says so."""
+    chosen = config.getoption("--golden-root", None)
+    base = config.rootpath if chosen is None else config.invocation_params.dir
+    directory = base / (chosen or config.getini("golden_root")) / folder
+    return sorted(directory.glob(pattern)) or [directory / pattern]
 
 
 VECTOR_FIXTURES = {
@@ -49,3 +35,10 @@ def pytest_generate_tests(metafunc):
             metafunc.parametrize(
                 fixture, files, ids=[path.name.removesuffix(pattern[1:]) for path in files]
             )
+
+
+def pytest_runtest_setup(item):
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    for fixture in VECTOR_FIXTURES.keys() & parameters.keys():
+        path = parameters[fixture]
+        assert path.is_file(), f"there is no {path.name} in {path.parent}"

@@ -49,26 +49,24 @@ def run_on_cluster(function, items, address, progress=None):
     items : list
     address : str
     progress : callable, optional
-        ``progress(done, total, seconds)`` after every item.
+        ``progress(done, total)`` after every item.
 
     Returns
     -------
     list
         Results in the order of the items.
     """
-    import time
-
     client = connect(address)
     try:
         from distributed import as_completed
 
-        start, results = time.monotonic(), {}
+        results = {}
         futures = client.map(function, items, pure=False)
         places = {future.key: index for index, future in enumerate(futures)}
         for future, result in as_completed(futures, loop=client.loop, with_results=True):
             results[places[future.key]] = result
             if progress is not None:
-                progress(len(results), len(items), time.monotonic() - start)
+                progress(len(results), len(items))
         return [results[index] for index in range(len(items))]
     finally:
         client.close()

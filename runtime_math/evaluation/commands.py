@@ -1,4 +1,4 @@
-"""Commands ``evaluate``, ``plot`` and ``replay`` of the command line."""
+"""Commands ``evaluate`` and ``plot`` of the command line."""
 
 import shlex
 import sys
@@ -7,20 +7,9 @@ from pathlib import Path
 
 import click
 
+from runtime_math.progress import Progress
+
 MODES = ("strict", "hardened")
-PROGRESS_AFTER_SECONDS = 2.0
-
-
-class _Progress:
-    """A line with what is done and what remains, on a terminal, once it takes long."""
-
-    def __call__(self, done, total, seconds):
-        if not sys.stderr.isatty() or seconds < PROGRESS_AFTER_SECONDS:
-            return
-        remaining = seconds / done * (total - done)
-        text = f"\r\033[K{done} of {total} runs, about {remaining:.0f} s remaining"
-        sys.stderr.write(text if done < total else "\r\033[K")
-        sys.stderr.flush()
 
 
 def _refused(error):
@@ -43,12 +32,13 @@ def _policies(names, alphas):
 def _run(tasks, jobs, dask):
     from runtime_math.evaluation import cluster, run
 
-    if dask is None:
-        return run.run_here(tasks, jobs, _Progress())
-    try:
-        return cluster.run_on_cluster(run.run_task, tasks, dask, _Progress())
-    except cluster.ClusterError as error:
-        raise click.ClickException(str(error)) from None
+    with Progress() as progress:
+        if dask is None:
+            return run.run_here(tasks, jobs, progress.step)
+        try:
+            return cluster.run_on_cluster(run.run_task, tasks, dask, progress.step)
+        except cluster.ClusterError as error:
+            raise click.ClickException(str(error)) from None
 
 
 def _write_output(output, results):
@@ -80,14 +70,34 @@ def _checked_output(output, suffixes):
     type=click.Choice(["faithful", "calibrated"]),
     default=("faithful", "calibrated"),
     show_default=True,
+    help="Repeat for several.",
 )
-@click.option("--mode", "modes", multiple=True, type=click.Choice(MODES), default=("strict",))
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    type=click.Choice(MODES),
+    default=("strict",),
+    show_default=True,
+    help="Repeat for both.",
+)
 @click.option("--base", "bases", multiple=True, help="Clean base; repeat for several.")
 @click.option("--incident", "incidents", multiple=True, help="Incident; repeat for several.")
 @click.option("--seeds", default="300-307", show_default=True, help="Such as 300-307 or 1,2,5-7.")
-@click.option("--alpha", "alphas", multiple=True, type=float, help="Values of alpha_alarm.")
-@click.option("--calls", type=click.IntRange(3000, 10**7), help="Length of the clean runs.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option(
+    "--alpha", "alphas", multiple=True, type=float, help="alpha_alarm; repeat for several."
+)
+@click.option(
+    "--calls", type=click.IntRange(3000, 10**7), metavar="N", help="Length of the clean runs."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes.",
+)
 @click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="report.html or results.json."
@@ -139,17 +149,25 @@ def _figures_of(source, policy, mode, seed):
 
 @click.command()
 @click.argument("source", metavar="TRACE|RESULTS|SCENARIO")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Name of the picture, or .html.",
+)
 @click.option(
     "--policy",
     type=click.Choice(["faithful", "calibrated"]),
     default="calibrated",
     help="Policy to run on a scenario.",
 )
-@click.option("--mode", type=click.Choice(MODES), default="strict")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of a scenario.")
+@click.option("--mode", type=click.Choice(MODES), default="strict", help="Mode of such a run.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, metavar="N", help="Seed of the scenario."
+)
 def plot(source, output, policy, mode, seed):
-    """Draw a recorded trace, a results file, or a run of a scenario by its name."""
+    """Draw a trace, a file of results, or a run of a scenario."""
     from runtime_math.evaluation.report import SUFFIXES, write_figures
 
     _checked_output(output, SUFFIXES)
@@ -161,46 +179,4 @@ def plot(source, output, policy, mode, seed):
         raise _refused(error) from None
 
 
-def _replay_all(files, dask):
-    from runtime_math.evaluation import cluster, fleet
-
-    if dask is None:
-        return map(fleet.replay_trace, files)
-    try:
-        return cluster.run_on_cluster(fleet.replay_trace, files, dask, _Progress())
-    except cluster.ClusterError as error:
-        raise click.ClickException(str(error)) from None
-
-
-@click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler.")
-def replay(folder, dask):
-    """Replay all traces of a folder and compare every result with the recorded one.
-
-    Exits with 1 on any mismatch, with 2 on an unreadable trace.
-    """
-    from runtime_math.evaluation import fleet
-
-    files = fleet.trace_files(folder)
-    if not files:
-        raise _refused(f"no {fleet.TRACE_PATTERN} files in {folder}")
-    calls = mismatches = unreadable = 0
-    for found in _replay_all(files, dask):
-        name = Path(found["path"]).name
-        if found["error"] is not None:
-            unreadable += 1
-            click.echo(f"cannot replay {name}: {found['error']}", err=True)
-            continue
-        calls += found["calls"]
-        mismatches += found["mismatches"]
-        share = 100 * found["escalated"] / max(found["decisions"], 1)
-        click.echo(
-            f"{name}: {found['policy']}, {found['calls']} calls, "
-            f"{found['mismatches']} mismatches, {share:.1f} % of the decisions escalated"
-        )
-    click.echo(f"{len(files) - unreadable} traces, {calls} calls, {mismatches} mismatches")
-    sys.exit(2 if unreadable else 1 if mismatches else 0)
-
-
-COMMANDS = [evaluate, plot, replay]
+COMMANDS = [evaluate, plot]

@@ -1,7 +1,6 @@
 """Running policies on scenarios: the plan, one run, and many runs on this machine or a cluster."""
 
 import itertools
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 
@@ -170,15 +169,15 @@ def run_task(task):
     return record
 
 
-def _ignore(done, total, seconds):
+def _ignore(done, total):
     pass
 
 
 def _in_order(results, tasks, progress):
-    start, done = time.monotonic(), {}
+    done = {}
     for index, record in results:
         done[index] = record
-        progress(len(done), len(tasks), time.monotonic() - start)
+        progress(len(done), len(tasks))
     return [done[index] for index in range(len(tasks))]
 
 
@@ -191,7 +190,7 @@ def run_here(tasks, jobs=1, progress=_ignore):
     jobs : int, default 1
         Number of processes.
     progress : callable, optional
-        ``progress(done, total, seconds)`` after every run.
+        ``progress(done, total)`` after every run.
 
     Returns
     -------

@@ -296,7 +296,7 @@ def decide_detail(state, mode, context):
         repair_trigger,
         (bandit_profile, pareto_profile, exhausted),
     )
-    admissible = barrier.admissible(context, mode, profile, risk_ppm, limits)
+    admissible = barrier.admits(context, mode, profile, risk_ppm, limits)
     heals = mode == HARDENED
     action, healing = choose_action(
         heals, admissible, profile, risk_ppm, full_trigger, repair_trigger

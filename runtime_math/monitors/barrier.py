@@ -33,7 +33,7 @@ def init(state):
 
 
 @jitted
-def admissible(context, mode, profile, risk_ppm, limits):
+def admits(context, mode, profile, risk_ppm, limits):
     """Return whether the proposal may stand; only some of the context matters.
 
     `limits` are those of `control.limits`: full trigger, repair trigger, largest request.
@@ -49,7 +49,7 @@ def admissible(context, mode, profile, risk_ppm, limits):
 
 
 @jitted
-def admissible_fields(
+def admissible(
     state,
     family,
     addr_hint,
@@ -69,7 +69,7 @@ def admissible_fields(
         family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
     )
     limits = (full_validation_trigger_ppm, repair_trigger_ppm, max_request_bytes)
-    return admissible(context, mode, profile, risk_ppm, limits)
+    return admits(context, mode, profile, risk_ppm, limits)
 
 
 class Barrier(Monitor):
@@ -94,7 +94,7 @@ class Barrier(Monitor):
     STATE = STATE
     initialise = init
     admissible = operation(
-        admissible_fields,
+        admissible,
         bool,
         family=member(ApiFamily),
         addr_hint=uint64,

@@ -1,15 +1,12 @@
 """Functions of one signature, compiled at their first use and called without Numba's dispatch."""
 
 import functools
-import sys
-import time
 
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 
 from runtime_math.numerics.compilation import entry_jitted
-
-PROGRESS_AFTER_SECONDS = 2.0
+from runtime_math.progress import Progress
 
 
 class EntryPoint:
@@ -49,38 +46,25 @@ class EntryPoint:
 
 
 class CompileProgress(event.Listener):
-    """One line on a terminal that tells what is being compiled, once it takes long."""
-
-    _active = 0
-
-    def __init__(self, stream=None):
-        self._stream = stream if stream is not None else sys.stderr
-        self._count = 0
-        self._shown = False
+    """Tells on a terminal what is being compiled, once it takes long."""
 
     def __enter__(self):
-        self._start = time.monotonic()
+        self._count = 0
+        self._progress = Progress()
         event.register("numba:compile", self)
         return self
 
     def __exit__(self, *exception):
         event.unregister("numba:compile", self)
-        if self._shown:
-            seconds = time.monotonic() - self._start
-            self._stream.write(f"\r\033[Kcompiled {self._count} functions in {seconds:.0f} s\n")
-            self._stream.flush()
+        seconds = self._progress.seconds
+        self._progress.end(f"compiled {self._count} functions in {seconds:.0f} s")
 
     def on_start(self, compile_event):
         self._count += 1
-        seconds = time.monotonic() - self._start
-        if seconds < PROGRESS_AFTER_SECONDS or not self._stream.isatty():
-            return
-        name = compile_event.data["dispatcher"].py_func.__qualname__
-        module = compile_event.data["dispatcher"].py_func.__module__
-        text = f"compiling for the first time ({seconds:.0f} s): {self._count} {module}.{name}"
-        self._stream.write(f"\r\033[K{text[:100]}")
-        self._stream.flush()
-        self._shown = True
+        function = compile_event.data["dispatcher"].py_func
+        name = f"{function.__module__}.{function.__qualname__}"
+        seconds = self._progress.seconds
+        self._progress.show(f"compiling for the first time ({seconds:.0f} s): {self._count} {name}")
 
     def on_end(self, compile_event):
         """Nothing to do: the next start, or the exit, rewrites the line."""

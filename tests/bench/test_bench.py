@@ -1,5 +1,6 @@
 """Benchmarks: ids, selection, inputs, output for machines, reports."""
 
+import importlib
 import json
 import os
 import statistics
@@ -7,10 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
-from bench import benchmark, commands, inputs, measure, monitors, reference, registry, report
+from bench import benchmark, commands, environment, inputs, measure, reference, registry, report
+from bench.errors import UsageError
+from bench.groups import jitted_loops, monitors, python_calls
+from bench.used import used
 from runtime_math import RuntimeMathKernel, SafetyLevel, ValidationProfile
 from runtime_math.monitors import MONITOR_NAMES
 
@@ -43,19 +48,39 @@ def test_ids_are_those_of_the_original_and_their_relatives():
     assert set(reference.RATIOS) <= ids
 
 
+def test_every_module_of_the_groups_has_its_ids_and_no_other_has_them():
+    ids = []
+    for path in sorted((ROOT / "bench" / "groups").glob("*.py")):
+        if path.stem != "__init__":
+            module = importlib.import_module(f"bench.groups.{path.stem}")
+            ids += [each.id for each in module.benchmarks()]
+    assert len(ids) == len(set(ids)) > 100
+    assert registry.identifiers() == ids
+
+
+def test_a_loop_uses_all_that_a_call_returns():
+    results = (None, True, np.uint8(2), 0.5, jitted_loops.jit.Decision(1, 2, 3, 4, 5), ((6,), 7))
+    summed = numba.njit(lambda result: used(result))
+    assert [summed(result) for result in results] == [0, 1, 2, 0.5, 15, 13]
+    with pytest.raises(numba.core.errors.TypingError):
+        summed(np.zeros(3))
+    with pytest.raises(TypeError, match="jitted code"):
+        used(3)
+
+
 def test_selection_is_by_substring_unless_exact():
-    chosen = [each.id for each in registry.select(["runtime_math/decide/strict"])]
-    assert chosen == ["runtime_math/decide/strict", "jit/runtime_math/decide/strict"]
+    chosen = {each.id for each in registry.select(["runtime_math/decide/strict"])}
+    assert chosen == {"runtime_math/decide/strict", "jit/runtime_math/decide/strict"}
     (exact,) = registry.select(["runtime_math/decide/strict"], exact=True)
     assert exact.id == "runtime_math/decide/strict"
-    with pytest.raises(LookupError):
+    with pytest.raises(UsageError, match="unknown benchmark 'decide/strict'"):
         registry.select(["decide/strict"], exact=True)
     assert len(registry.select([])) == len(registry.identifiers())
 
 
 def test_unknown_id_names_the_closest():
     finished = bench("runtime_math/decid/strict")
-    assert finished.returncode == commands.USAGE_ERROR
+    assert finished.returncode == UsageError.exit_code
     assert "runtime_math/decide/strict" in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
 
@@ -65,11 +90,11 @@ def test_other_mode_in_the_environment_is_an_error():
     for value in ("hardened", "TSM"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("GLIBC_RUST_MODE", value)
-            with pytest.raises(commands.UsageError, match=f"GLIBC_RUST_MODE={value} asks"):
-                commands.check_mode([chosen])
+            with pytest.raises(UsageError, match=f"GLIBC_RUST_MODE={value} asks"):
+                environment.check_mode([chosen])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLIBC_RUST_MODE", "abi")
-        commands.check_mode([chosen])
+        environment.check_mode([chosen])
 
 
 def test_traffic_is_what_it_says_and_repeats():
@@ -96,8 +121,6 @@ def test_bodies_make_the_calls_they_claim(monkeypatch, prefix):
         kernel = RuntimeMathKernel(mode)
         made.append(kernel.states)
         return kernel
-
-    from bench import jitted_loops, python_calls
 
     monkeypatch.setattr(python_calls, "RuntimeMathKernel", spy)
     new_state = jitted_loops.jit.new_state
@@ -189,19 +212,19 @@ def test_reports_read_the_results(results, tmp_path):
 
 def test_reports_on_missing_or_wrong_files(results, tmp_path):
     path, _ = results
-    with pytest.raises(commands.UsageError, match="does not exist"):
+    with pytest.raises(UsageError, match="does not exist"):
         commands._existing(tmp_path / "none.json")
     (tmp_path / "wrong.json").write_text("{}")
-    with pytest.raises(commands.UsageError, match="no pyperf results"):
+    with pytest.raises(UsageError, match="no pyperf results"):
         report.load(tmp_path / "wrong.json")
-    assert commands.main(["plot", str(path), "-o", "plot.gif"]) == commands.USAGE_ERROR
+    assert commands.main(["plot", str(path), "-o", "plot.gif"]) == UsageError.exit_code
     assert np.isfinite(report.load(path)["monitor/risk"][0]).all()
 
 
 def test_profile_time_needs_one_body_in_this_process():
-    with pytest.raises(commands.UsageError, match="exactly one id"):
+    with pytest.raises(UsageError, match="exactly one id"):
         measure.require_profilable(registry.select(["decide/strict"]))
-    with pytest.raises(commands.UsageError, match="startup/warm"):
+    with pytest.raises(UsageError, match="startup/warm"):
         measure.require_profilable(registry.select(["startup/warm"]))
     finished = bench("--exact", "monitor/risk", "--profile-time", 0.2)
     assert (finished.returncode, finished.stdout) == (0, "")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench import commands, document, inputs, sampling, throughput, worst_call
-from profiling.commands import ALL_TARGETS
-from profiling.faults import ProfilingError
+from bench.errors import UsageError
+from bench.targets import TARGETS
 
 
 def test_best_stretches_drop_preemption_and_keep_dear_stretches():
@@ -89,7 +89,7 @@ def test_tables_of_batches():
 @pytest.fixture
 def profiles(tmp_path):
     """Recordings of all targets, as far as the page reads them."""
-    for place, target in enumerate(ALL_TARGETS):
+    for place, target in enumerate(TARGETS):
         folder = tmp_path / target.replace("/", "-")
         folder.mkdir()
         (folder / "meta.json").write_text(json.dumps({"id": target}))
@@ -103,27 +103,37 @@ def profiles(tmp_path):
 
 def test_page_shows_the_top_five_of_each_target(profiles):
     _, table = document._where_the_time_goes(document._recordings(profiles))
-    assert table.count("\n") == 1 + 5 * len(ALL_TARGETS)
+    assert table.count("\n") == 1 + 5 * len(TARGETS)
     assert "| `runtime_math/decide/strict` | `f0_4` | 10.0% | 5.0% to 20.0% |" in table
     assert "f0_5" not in table
 
 
 def test_missing_recordings_are_found_before_measuring(profiles, capsys):
     (profiles / "validate_known-strict" / "meta.json").unlink()
-    with pytest.raises(ProfilingError, match="no recording of validate_known/strict"):
-        document.write(profiles / "page.md", profiles=profiles)
+    with pytest.raises(UsageError, match="no recording of validate_known/strict"):
+        document.write(profiles / "page.md", None, 1, profiles, print)
     arguments = ["document", "--profiles", str(profiles), "-o", str(profiles / "page.md")]
-    assert commands.main(arguments) == commands.USAGE_ERROR
+    assert commands.main(arguments) == UsageError.exit_code
     assert "--all --out" in capsys.readouterr().err
     assert not (profiles / "page.md").exists()
 
 
-def test_page_is_put_together(monkeypatch, tmp_path, capsys):
+def test_damaged_recordings_and_results_are_found_before_measuring(profiles):
+    with pytest.raises(UsageError, match="holds no pyperf results"):
+        document.write(profiles / "page.md", profiles / "none.json", 1, profiles, print)
+    (profiles / "validate_known-strict" / "top.json").write_text("{")
+    with pytest.raises(UsageError, match="validate_known-strict is no recording"):
+        document.write(profiles / "page.md", None, 1, profiles, print)
+
+
+def test_page_is_put_together(monkeypatch, tmp_path):
     monkeypatch.setattr(document, "_sections", lambda *_: [("some", 1, lambda: ["MEASURED"])])
     assert commands.main(["document", "--rounds", "3", "-o", str(tmp_path / "page.md")]) == 0
     page = (tmp_path / "page.md").read_text()
     places = [page.index(part) for part in ("best of 3", "MEASURED", "did not pay", "Repeating")]
     assert places == sorted(places)
-    assert "1/1 some" in capsys.readouterr().err
+    told = []
+    document._measured([("first", 60, list), ("second", 120, list)], told.append)
+    assert told == ["1/2 first, about 3 min left", "2/2 second, about 2 min left"]
     assert "Left out" in document._where_the_time_goes(None)[0]
-    assert commands.main(["document", "--rounds", "0"]) == commands.USAGE_ERROR
+    assert commands.main(["document", "--rounds", "0"]) == UsageError.exit_code

@@ -1,6 +1,7 @@
 """`RuntimeMathKernel(policy="calibrated")`: the record as a value, settings, operator, faces."""
 
 import copy
+import gzip
 import pickle
 import threading
 
@@ -19,7 +20,7 @@ from runtime_math import (
 )
 from runtime_math.calibrated import jit
 from runtime_math.calibrated.kernel import CalibratedKernel
-from runtime_math.evaluation.fleet import replay_trace
+from runtime_math.conformance import check_trace
 from runtime_math.records import CONTEXT, EVENT, OUTCOME, EventKind
 from runtime_math.scenarios import generate
 
@@ -181,10 +182,17 @@ def test_a_recorded_trace_replays_on_a_kernel_with_its_settings(calls, tmp_path)
     path = tmp_path / "trace.csv.gz"
     with kernel.record(path, "attack"):
         drive(kernel, calls, mode=1)
-    replayed = replay_trace(str(path))
-    assert replayed["mismatches"] == 0
-    assert replayed["policy"] == "calibrated"
-    assert replayed["decisions"] == len(calls)
+    found = check_trace(path)
+    assert found.mismatches == 0
+    assert found.calls >= 2 * len(calls)
+    (tmp_path / "default.csv.gz").write_bytes(_with_other_settings(path))
+    assert check_trace(tmp_path / "default.csv.gz").mismatches > 0
+
+
+def _with_other_settings(path):
+    text = gzip.decompress(path.read_bytes())
+    assert b"HP,calibrated,0.05,0.2,0.125,none" in text
+    return gzip.compress(text.replace(b"calibrated,0.05,0.2", b"calibrated,0.0001,0.9"))
 
 
 def test_explain_changes_nothing_and_foretells_the_decision(driven, calls):

@@ -1,5 +1,7 @@
 """An explanation is the decision that would be taken, in parts, and changes nothing."""
 
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,13 +16,19 @@ from runtime_math import (
 )
 from tests.kernel.traffic import random_events
 
-KERNELS = {calls: RuntimeMathKernel(SafetyLevel.HARDENED) for calls in (0, 5, 63, 300, 1500)}
-for _calls, _kernel in KERNELS.items():
-    _kernel.replay(random_events(_calls, seed=_calls))
+CALLS = (0, 5, 63, 300, 1500)
+
+
+@functools.cache
+def kernel_after(calls):
+    """A kernel with so many calls behind it; its tests leave it as it is."""
+    kernel = RuntimeMathKernel(SafetyLevel.HARDENED)
+    kernel.replay(random_events(calls, seed=calls))
+    return kernel
 
 
 @given(
-    calls=st.sampled_from(list(KERNELS)),
+    calls=st.sampled_from(CALLS),
     mode=st.sampled_from(list(SafetyLevel)),
     context=st.builds(
         RuntimeContext,
@@ -33,7 +41,7 @@ for _calls, _kernel in KERNELS.items():
     ),
 )
 def test_explanation_is_the_decision(calls, mode, context):
-    kernel = KERNELS[calls]
+    kernel = kernel_after(calls)
     before = kernel.states.tobytes()
     why = kernel.explain(mode, context)
     assert kernel.states.tobytes() == before
@@ -47,7 +55,7 @@ def test_explanation_is_the_decision(calls, mode, context):
 
 
 def test_table_names_every_term_and_rule():
-    why = KERNELS[1500].explain(
+    why = kernel_after(1500).explain(
         SafetyLevel.HARDENED, RuntimeContext(ApiFamily.STDIO, 4096, 9000, True)
     )
     table = " ".join(str(why).split())

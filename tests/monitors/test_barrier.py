@@ -26,11 +26,15 @@ PROPOSALS = st.fixed_dictionaries(
         "max_request_bytes": BYTES,
     }
 )
-barrier = Barrier()
+
+
+@pytest.fixture(scope="module")
+def barrier():
+    return Barrier()
 
 
 @given(PROPOSALS)
-def test_oversized_requests_never_pass_and_others_do_in_full(proposal):
+def test_oversized_requests_never_pass_and_others_do_in_full(barrier, proposal):
     fits = proposal["requested_bytes"] <= proposal["max_request_bytes"]
     proposal["profile"] = ValidationProfile.FULL
     assert barrier.admissible(**proposal) == fits
@@ -39,7 +43,7 @@ def test_oversized_requests_never_pass_and_others_do_in_full(proposal):
 
 
 @given(PROPOSALS)
-def test_a_fast_write_passes_up_to_the_repair_trigger(proposal):
+def test_a_fast_write_passes_up_to_the_repair_trigger(barrier, proposal):
     proposal.update(profile=ValidationProfile.FAST, is_write=True, bloom_negative=False)
     proposal["max_request_bytes"] = proposal["requested_bytes"]
     expected = proposal["risk_ppm"] <= proposal["repair_trigger_ppm"]
@@ -47,14 +51,14 @@ def test_a_fast_write_passes_up_to_the_repair_trigger(proposal):
 
 
 @given(PROPOSALS, st.integers(0, 2**32 - 1))
-def test_less_risk_is_never_less_admissible(proposal, other_ppm):
+def test_less_risk_is_never_less_admissible(barrier, proposal, other_ppm):
     lower, higher = sorted((proposal["risk_ppm"], other_ppm))
     at_higher = barrier.admissible(**{**proposal, "risk_ppm": higher})
     assert barrier.admissible(**{**proposal, "risk_ppm": lower}) >= at_higher
 
 
 @given(PROPOSALS)
-def test_only_strict_pointer_classification_is_exempt(proposal):
+def test_only_strict_pointer_classification_is_exempt(barrier, proposal):
     proposal.update(profile=ValidationProfile.FAST, is_write=True, repair_trigger_ppm=0)
     proposal.update(requested_bytes=0, bloom_negative=True)
     exempt = proposal["mode"] == SafetyLevel.STRICT and proposal["family"] == 0
@@ -63,7 +67,9 @@ def test_only_strict_pointer_classification_is_exempt(proposal):
 
 
 @given(PROPOSALS, st.integers(0, 2**64 - 1), st.integers(0, 2**16 - 1), PPM)
-def test_address_contention_and_full_trigger_are_ignored(proposal, address, contention, trigger):
+def test_address_contention_and_full_trigger_are_ignored(
+    barrier, proposal, address, contention, trigger
+):
     other = {
         **proposal,
         "addr_hint": address,
@@ -84,7 +90,7 @@ def test_address_contention_and_full_trigger_are_ignored(proposal, address, cont
         ({"risk_ppm": 0.5}, TypeError),
     ],
 )
-def test_bad_input_is_refused(change, error):
+def test_bad_input_is_refused(barrier, change, error):
     names = list(barrier.admissible.__signature__.parameters)
     proposal = dict.fromkeys(names, 0) | {"is_write": False, "bloom_negative": False}
     assert barrier.admissible(**proposal)

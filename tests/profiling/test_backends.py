@@ -23,7 +23,7 @@ def test_missing_sampler(monkeypatch, tmp_path, sampler, remedy):
     monkeypatch.setattr(backends, "_find", lambda program: None)
     with pytest.raises(ProfilingError, match=remedy) as caught:
         sampler(tmp_path, 99)
-    assert caught.value.status == ExitStatus.TOOL_UNUSABLE
+    assert caught.value.exit_code == ExitStatus.TOOL_UNUSABLE
 
 
 def test_old_py_spy(monkeypatch, tmp_path):
@@ -45,7 +45,7 @@ def test_forbidden_tracing(monkeypatch, tmp_path, said, explanation):
     program = Program(["sleep", "60"], tmp_path)
     with pytest.raises(ProfilingError, match=explanation) as caught:
         program.attach(sampler, 1)
-    assert caught.value.status == ExitStatus.TOOL_UNUSABLE
+    assert caught.value.exit_code == ExitStatus.TOOL_UNUSABLE
     assert program.exit_status is not None
     assert not (tmp_path / "go").exists()
 

@@ -33,7 +33,7 @@ def _prepare_cold():
     return timing
 
 
-def _prepare_warm():
+def _prepare_start():
     # The folder lives as long as the timing function that closes over it.
     cache = tempfile.TemporaryDirectory()
     _run(cache.name)
@@ -62,7 +62,7 @@ def benchmarks():
     once = {"loops": 1, "profilable": False}
     return [
         Benchmark("startup/cold", _prepare_cold, processes=2, values=1, **once),
-        Benchmark("startup/warm", _prepare_warm, processes=3, values=5, **once),
+        Benchmark("startup/warm", _prepare_start, processes=3, values=5, **once),
         Benchmark("startup/import_numba", _prepare_import, processes=3, values=5, **once),
         Benchmark("memory/kernel", _prepare_size, unit="byte", processes=1, values=1, **once),
     ]

@@ -4,7 +4,8 @@ import functools
 
 import numpy as np
 
-from bench.benchmark import WARMUP_CALLS, per_mode, timed_loop
+from bench.benchmark import per_mode, timed_loop
+from bench.used import used
 from runtime_math.calibrated import jit
 from runtime_math.numerics.compilation import jitted
 from runtime_math.scenarios import generate
@@ -32,34 +33,39 @@ def _decide(state, mode, call):
 @jitted
 def decide_loop(states, mode, calls, loops):
     """Decide on clean traffic of all families."""
-    state, checks, place = states[0], 0, 0
+    state, total, place = states[0], 0, 0
     for _ in range(loops):
-        checks += _decide(state, mode, calls[place]).profile
+        total += used(_decide(state, mode, calls[place]))
         place = place + 1 if place + 1 < len(calls) else 0
-    return checks
+    return total
 
 
 @jitted
 def observe_loop(states, calls, loops):
     """Observe fast outcomes of clean traffic."""
-    state, place = states[0], 0
+    state, total, place = states[0], 0.0, 0
     for _ in range(loops):
         call = calls[place]
         cost_ns = validation_cost_ns(call.cost_luck, call.cost_factor, False)
         jit.observe_validation_result(state, np.int64(call.family), 0, cost_ns, call.adverse)
+        total += state.policy.cost_average
         place = place + 1 if place + 1 < len(calls) else 0
+    return total
 
 
 @jitted
 def decide_observe_loop(states, mode, calls, loops):
     """Decide on clean traffic, then observe what the decision brings."""
-    state, place = states[0], 0
+    state, total, place = states[0], 0.0, 0
     for _ in range(loops):
         call = calls[place]
-        profile = _decide(state, mode, call).profile
+        decision = _decide(state, mode, call)
+        profile = decision.profile
         cost_ns = validation_cost_ns(call.cost_luck, call.cost_factor, profile == 1)
         jit.observe_validation_result(state, np.int64(call.family), profile, cost_ns, call.adverse)
+        total += used(decision) + state.policy.cost_average
         place = place + 1 if place + 1 < len(calls) else 0
+    return total
 
 
 @functools.cache
@@ -74,22 +80,17 @@ def _settled(mode):
     return states, level
 
 
-def _warm(timing):
-    timing(WARMUP_CALLS)
-    return timing
-
-
 def _prepare_with_mode(loop):
     def prepare(mode):
         states, level = _settled(mode)
-        return _warm(timed_loop(loop, states, level, _calls()))
+        return timed_loop(loop, states, level, _calls())
 
     return prepare
 
 
 def _prepare_observe(mode):
     states, _ = _settled(mode)
-    return _warm(timed_loop(observe_loop, states, _calls()))
+    return timed_loop(observe_loop, states, _calls())
 
 
 def benchmarks():

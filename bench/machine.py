@@ -1,4 +1,4 @@
-"""Where a recording was made: CPU, system, revision of the code."""
+"""Where something was measured or recorded: CPU, system, revision of the code."""
 
 import os
 import platform

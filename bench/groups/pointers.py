@@ -4,12 +4,11 @@ The plain ids run the reference's rules, which is what the original's figures ar
 begin with ``repaired/`` run the rules that users get by default.
 """
 
-import time
-
 import numpy as np
 
 from bench import inputs
-from bench.benchmark import MODES, WARMUP_CALLS, Benchmark, timed_loop
+from bench.benchmark import MODES, Benchmark, timed_calls, timed_loop
+from bench.used import used
 from membrane import ValidationPipeline
 from membrane.jit import new_cache, validate
 from runtime_math.numerics.compilation import jitted
@@ -20,10 +19,10 @@ _KINDS = ("null", "foreign", "known")
 @jitted
 def validate_loop(states, caches, address, loops):
     """Validate one address over and over."""
-    found = 0
+    total = 0
     for _ in range(loops):
-        found += validate(states[0], caches[0], address).outcome
-    return found
+        total += used(validate(states[0], caches[0], address))
+    return total
 
 
 def _pipeline(rules, mode):
@@ -36,29 +35,15 @@ def _address(pipeline, kind):
     return 0 if kind == "null" else inputs.FOREIGN_ADDRESS
 
 
-def _warm(timing):
-    timing(WARMUP_CALLS)
-    return timing
-
-
 def _prepare_call(kind, rules, mode):
     pipeline = _pipeline(rules, mode)
-    address = _address(pipeline, kind)
-
-    def timing(loops):
-        repeat = range(loops)
-        start = time.perf_counter()
-        for _ in repeat:
-            pipeline.validate(address)
-        return time.perf_counter() - start
-
-    return _warm(timing)
+    return timed_calls(pipeline.validate, _address(pipeline, kind))
 
 
 def _prepare_loop(kind, rules, mode):
     pipeline = _pipeline(rules, mode)
     address = np.uint64(_address(pipeline, kind))
-    timing = _warm(timed_loop(validate_loop, pipeline.states, new_cache(), address))
+    timing = timed_loop(validate_loop, pipeline.states, new_cache(), address)
 
     def keeping_the_pipeline(loops, _pipeline=pipeline):
         return timing(loops)

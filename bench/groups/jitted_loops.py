@@ -5,7 +5,8 @@ import time
 import numpy as np
 
 from bench import inputs
-from bench.benchmark import WARMUP_CALLS, per_mode, timed_loop
+from bench.benchmark import per_mode, timed_loop, warmed
+from bench.used import used
 from runtime_math import ApiFamily, MembraneAction, ValidationProfile, jit
 from runtime_math.numerics.compilation import jitted
 
@@ -21,27 +22,29 @@ _FULL_COST_NS = np.uint64(inputs.FULL_COST_NS)
 @jitted
 def decide_loop(states, mode, loops):
     """Decide on the fixed context."""
-    state, checks = states[0], 0
+    state, total = states[0], 0
     for _ in range(loops):
         decision = jit.decide(
             state, mode, _POINTER_VALIDATION, _ADDRESS, _NO_BYTES, False, 0, False
         )
-        checks += decision.profile
-    return checks
+        total += used(decision)
+    return total
 
 
 @jitted
 def observe_fast_loop(states, loops):
     """Observe a fast, clean outcome of 12 ns."""
-    state = states[0]
+    state, total = states[0], 0
     for _ in range(loops):
         jit.observe_validation_result(state, _POINTER_VALIDATION, _FAST, _FAST_COST_NS, False)
+        total += state.monitor_bonus_ppm
+    return total
 
 
 @jitted
 def decide_observe_loop(states, mode, loops):
     """Decide, then observe an outcome that follows from the decision."""
-    state = states[0]
+    state, total = states[0], 0
     for _ in range(loops):
         decision = jit.decide(
             state, mode, _POINTER_VALIDATION, _ADDRESS, _NO_BYTES, False, 0, False
@@ -51,12 +54,14 @@ def decide_observe_loop(states, mode, loops):
         jit.observe_validation_result(
             state, _POINTER_VALIDATION, decision.profile, cost_ns, adverse
         )
+        total += used(decision) + state.monitor_bonus_ppm
+    return total
 
 
 @jitted
 def mixed_loop(states, mode, contexts, costs_ns, adverse, place, loops):
-    """Decide and observe over mixed traffic of all families; returns where it stopped."""
-    state, length = states[0], contexts.shape[0]
+    """Decide and observe over mixed traffic of all families; returns where it stopped, too."""
+    state, length, total = states[0], contexts.shape[0], 0
     for _ in range(loops):
         call = contexts[place]
         family = np.int64(call.family)
@@ -72,26 +77,22 @@ def mixed_loop(states, mode, contexts, costs_ns, adverse, place, loops):
         )
         cost_ns = costs_ns[place, decision.profile]
         jit.observe_validation_result(state, family, decision.profile, cost_ns, adverse[place])
+        total += used(decision) + state.monitor_bonus_ppm
         place = place + 1 if place + 1 < length else 0
-    return place
+    return place, total
 
 
-def _warm(timing):
-    timing(WARMUP_CALLS)
-    return timing
-
-
-def _prepare_with_mode(loop, *inputs_of_loop):
+def _prepare_with_mode(loop):
     def prepare(mode):
         level = int(inputs.safety_level(mode))
-        return _warm(timed_loop(loop, jit.new_state(level), level, *inputs_of_loop))
+        return timed_loop(loop, jit.new_state(level), level)
 
     return prepare
 
 
 def _prepare_observe_fast(mode):
     states = jit.new_state(inputs.safety_level(mode))
-    return _warm(timed_loop(observe_fast_loop, states))
+    return timed_loop(observe_fast_loop, states)
 
 
 def _prepare_mixed(mode):
@@ -102,10 +103,10 @@ def _prepare_mixed(mode):
     def timing(loops):
         nonlocal place
         start = time.perf_counter()
-        place = mixed_loop(states, level, *traffic, place, loops)
+        place, _ = mixed_loop(states, level, *traffic, place, loops)
         return time.perf_counter() - start
 
-    return _warm(timing)
+    return warmed(timing)
 
 
 def benchmarks():

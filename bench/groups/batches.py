@@ -6,7 +6,7 @@ import numpy as np
 
 from bench import inputs
 from bench.benchmark import per_mode
-from runtime_math import EVENT, OUTCOME, EventKind, RuntimeMathKernel, ValidationProfile
+from runtime_math import OUTCOME, RuntimeMathKernel, ValidationProfile
 
 
 def _outcomes(contexts, costs_ns, adverse):
@@ -15,20 +15,6 @@ def _outcomes(contexts, costs_ns, adverse):
     outcomes["cost_ns"] = costs_ns[:, ValidationProfile.FAST]
     outcomes["adverse"] = adverse
     return outcomes
-
-
-def mixed_events(level, contexts, costs_ns, adverse):
-    """Return events: the decisions and observations of traffic in turn."""
-    events = np.zeros(2 * len(contexts), EVENT)
-    events["mode"] = level
-    decisions, observations = events[::2], events[1::2]
-    decisions["kind"], observations["kind"] = EventKind.DECIDE, EventKind.OBSERVE
-    for field in contexts.dtype.names:
-        decisions[field] = contexts[field]
-    observations["family"] = contexts["family"]
-    observations["cost_ns"] = costs_ns[:, ValidationProfile.FAST]
-    observations["adverse"] = adverse
-    return events
 
 
 def _timed_rows(function, rows):
@@ -61,7 +47,7 @@ def _prepare_observe(mode):
 def _prepare_replay(mode):
     level = inputs.safety_level(mode)
     kernel = RuntimeMathKernel(level)
-    return _timed_rows(kernel.replay, mixed_events(level, *inputs.traffic()))
+    return _timed_rows(kernel.replay, inputs.mixed_events(level, *inputs.traffic()))
 
 
 def benchmarks():

@@ -4,7 +4,7 @@ import itertools
 import time
 
 from bench import inputs
-from bench.benchmark import WARMUP_CALLS, per_mode, timed_calls
+from bench.benchmark import per_mode, timed_calls, warmed
 from runtime_math import ApiFamily, MembraneAction, RuntimeMathKernel, ValidationProfile
 
 _POINTER_VALIDATION = ApiFamily.POINTER_VALIDATION
@@ -12,23 +12,18 @@ _FAST, _FULL = ValidationProfile.FAST, ValidationProfile.FULL
 _REPAIR = MembraneAction.REPAIR
 
 
-def _warm(timing):
-    timing(WARMUP_CALLS)
-    return timing
-
-
 def prepare_decide(mode):
     """Decide on the fixed context."""
     level = inputs.safety_level(mode)
     kernel = RuntimeMathKernel(level)
-    return _warm(timed_calls(kernel.decide, level, inputs.fixed_context()))
+    return timed_calls(kernel.decide, level, inputs.fixed_context())
 
 
 def prepare_observe_fast(mode):
     """Observe a fast, clean outcome of 12 ns."""
     kernel = RuntimeMathKernel(inputs.safety_level(mode))
     outcome = (_POINTER_VALIDATION, _FAST, inputs.FAST_COST_NS, False)
-    return _warm(timed_calls(kernel.observe_validation_result, *outcome))
+    return timed_calls(kernel.observe_validation_result, *outcome)
 
 
 def prepare_decide_observe(mode):
@@ -49,7 +44,7 @@ def prepare_decide_observe(mode):
             observe(_POINTER_VALIDATION, profile, costs[profile], adverse)
         return time.perf_counter() - start
 
-    return _warm(timing)
+    return warmed(timing)
 
 
 def prepare_mixed(mode):
@@ -67,7 +62,7 @@ def prepare_mixed(mode):
             observe(context.family, profile, costs[profile], adverse)
         return time.perf_counter() - start
 
-    return _warm(timing)
+    return warmed(timing)
 
 
 def benchmarks():

@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 
 from bench import inputs
-from bench.benchmark import WARMUP_CALLS, Benchmark, timed_loop
+from bench.benchmark import Benchmark, timed_loop
+from bench.used import used
 from runtime_math import CheckStage, MembraneAction, SafetyLevel
 from runtime_math.faithful.ordering import pack_ordering
 from runtime_math.faithful.signals import SIGNAL_COUNT
@@ -30,8 +31,6 @@ from runtime_math.numerics.compilation import jitted
 from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
 
 _ROWS = 1024
-# Pure functions; a loop that ignores what they return would be optimised away.
-_RESULT_COUNTS = {"barrier"}
 
 
 @jitted
@@ -223,11 +222,11 @@ def _loop(name):
         f"def {name}_loop(states, {', '.join(columns)}, loops):\n"
         f"    state, row, total = states[0], 0, 0\n"
         f"    for _ in range(loops):\n"
-        f"        {'total += ' if name in _RESULT_COUNTS else ''}{call}\n"
+        f"        total += used({call})\n"
         f"        row = (row + 1) & {_ROWS - 1}\n"
         f"    return total\n"
     )
-    namespace = {"feed": operation(name)}
+    namespace = {"feed": operation(name), "used": used}
     exec(compile(source, f"<loop over {name}>", "exec"), namespace)
     return njit(error_model="numpy")(namespace[f"{name}_loop"])
 
@@ -238,9 +237,7 @@ def _prepare(name):
         SPECIAL.get((name, parameter), GENERATORS[parameter])(random)
         for parameter in parameters(name)
     ]
-    timing = timed_loop(_loop(name), newborn(name), *columns)
-    timing(WARMUP_CALLS)
-    return timing
+    return timed_loop(_loop(name), newborn(name), *columns)
 
 
 def benchmarks():

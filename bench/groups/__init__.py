@@ -1,0 +1,1 @@
+"""The groups of benchmarks: every module here has a function `benchmarks` that returns a list."""
