@@ -51,7 +51,7 @@ def test_vectors_of_the_checkout_by_default():
 
 
 def test_a_folder_without_vectors_fails(golden_root):
-    status, output = run_pytest("-k", "golden_kernel", "--golden-root", golden_root)
+    status, output = run_pytest("tests/test_golden_kernel.py", "--golden-root", golden_root)
     assert status == 1
     assert f"there is no *.csv.gz in {golden_root / 'kernel'}" in output
 

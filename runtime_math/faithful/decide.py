@@ -175,6 +175,15 @@ def family_bonus_ppm(state, family):
 
 
 @jitted
+def latency_bonus_ppm(state):
+    """Risk added while the full path, or both paths, are slower than their budgets."""
+    if state.tropical_latency.published_ns[FULL_PATH] <= FULL_PATH_BUDGET_NS:
+        return 0
+    fast_over = state.tropical_latency.published_ns[FAST_EXIT] > FAST_PATH_BUDGET_NS
+    return BOTH_PATHS_OVER_PPM if fast_over else FULL_PATH_OVER_PPM
+
+
+@jitted
 def apply_rules(state, mode, family, risk_ppm, full_trigger, repair_trigger, profiles):
     """Adjust the bandit's profile by the rules in their order.
 
@@ -266,10 +275,7 @@ def decide_detail(state, mode, context):
     base = risk.upper_bound_ppm(state.risk, family)
     faults = cohomology.fault_count(state.cohomology)
     consistency = min(faults, CONSISTENCY_FAULT_LIMIT) * CONSISTENCY_FAULT_PPM
-    tropical = 0
-    if state.tropical_latency.published_ns[FULL_PATH] > FULL_PATH_BUDGET_NS:
-        fast_over = state.tropical_latency.published_ns[FAST_EXIT] > FAST_PATH_BUDGET_NS
-        tropical = BOTH_PATHS_OVER_PPM if fast_over else FULL_PATH_OVER_PPM
+    tropical = latency_bonus_ppm(state)
     sampled = state.sampled_bonus_ppm
     fusion_bonus = np.int64(state.fusion.bonus_ppm)
     monitors = state.monitor_bonus_ppm + family_bonus_ppm(state, family)
@@ -287,14 +293,9 @@ def decide_detail(state, mode, context):
         state.pareto, mode, family, risk_ppm, full_trigger, repair_trigger
     )
     exhausted = pareto.is_budget_exhausted(state.pareto, mode, family)
+    proposed = (bandit_profile, pareto_profile, exhausted)
     profile, rules = apply_rules(
-        state,
-        mode,
-        family,
-        risk_ppm,
-        full_trigger,
-        repair_trigger,
-        (bandit_profile, pareto_profile, exhausted),
+        state, mode, family, risk_ppm, full_trigger, repair_trigger, proposed
     )
     admissible = barrier.admits(context, mode, profile, risk_ppm, limits)
     heals = mode == HARDENED
