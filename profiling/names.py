@@ -16,8 +16,9 @@ from typing import NamedTuple
 _BRACKETED = re.compile(r"_3c(locals|lambda|listcomp|setcomp|dictcomp|genexpr|module|dynamic)_3e")
 _NON_ASCII = re.compile(r"(?:_[89a-f][0-9a-f]){2,}")
 _LENGTH = re.compile(r"\d+")
-# Makers of functions put a digest behind the name, which keeps their products apart in caches.
-_DIGEST = re.compile(r"[0-9a-f]{12,}")
+# Makers of functions put a digest behind the name, which keeps their products apart in caches;
+# Numba puts an underscore before a digit.
+_DIGEST = re.compile(r"_?[0-9a-f]{12,}")
 
 WRAPPER_NAMESPACES = {"cpython": "called from Python", "__gufunc__": "ufunc loop"}
 _WRAPPER_PREFIXES = {

@@ -2,6 +2,7 @@
 
 import sys
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numba import types
@@ -25,6 +26,12 @@ def test_mangled_names_come_back(module, scope, function, number):
     wrapped = itanium_mangler.prepend_namespace(symbol, "cpython")
     assert names.demangle(wrapped) == (path, "called from Python")
     assert names.demangle("cfunc." + symbol) == (path, "C callback")
+
+
+@pytest.mark.parametrize("digest", ["bd29386a96d0", "4164aafcd0b8"])
+def test_a_digest_behind_a_name_is_left_out(digest):
+    symbol = itanium_mangler.mangle(f"package.decide.{digest}", (types.int64,), uid=3)
+    assert names.demangle(symbol).path == "package.decide"
 
 
 def outer():
