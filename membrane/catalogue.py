@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from membrane import fingerprint
-from membrane.arena import FreeResult
+from membrane.blocks import fingerprint
+from membrane.blocks.arena import FreeResult
+from membrane.blocks.memory_source import RegionSource
+from membrane.calls.library import GuardedLibrary
 from membrane.errors import MembraneError
-from membrane.heal import Healing
-from membrane.libc import GuardedLibrary
-from membrane.pipeline import ValidationPipeline
-from membrane.ptr_validator import Outcome
-from membrane.source import RegionSource
+from membrane.pipeline.validation_pipeline import RULES, ValidationPipeline
+from membrane.stages.heal import Healing
+from membrane.stages.outcomes import Outcome
+from runtime_math.types import SafetyLevel
 
 SIZE = 64
 SMALL_QUARANTINE = 0
@@ -45,10 +46,12 @@ class Setting(NamedTuple):
     """A rule set and a mode."""
 
     rules: str
-    mode: int
+    mode: SafetyLevel
 
 
-SETTINGS = [Setting(rules, mode) for rules in ("reference", "repaired") for mode in (0, 1)]
+SETTINGS = [
+    Setting(rules, mode) for rules in RULES for mode in (SafetyLevel.STRICT, SafetyLevel.HARDENED)
+]
 
 
 def flip(address, length=1):
@@ -131,7 +134,8 @@ def judge(result):
         return Verdict.CAUGHT if result.outcome in UNUSABLE else Verdict.PASSES
     if result.healing.kind != Healing.NONE:
         return Verdict.REPAIRED
-    if isinstance(result.value, FreeResult) and result.value == 1:
+    overwritten = FreeResult.FREED_WITH_CANARY_CORRUPTION
+    if isinstance(result.value, FreeResult) and result.value == overwritten:
         return Verdict.CAUGHT
     return Verdict.PASSES
 
@@ -408,7 +412,7 @@ def rows():
 
 def table():
     """Return the table of the documentation, in Markdown."""
-    heads = [f"{s.rules}, {'hardened' if s.mode else 'strict'}" for s in SETTINGS]
+    heads = [f"{s.rules}, {s.mode.name.lower()}" for s in SETTINGS]
     lines = [
         "| CWE | mistake | " + " | ".join(heads) + " |",
         "|---|---|" + "---|" * len(heads),

@@ -1,6 +1,7 @@
 """What ``python -m runtime_math compile`` compiles of the membrane."""
 
-from membrane import jit, pipeline_entry
+from membrane import jit
+from membrane.pipeline import compiled
 from runtime_math.precompile import entry_points
 
 
@@ -12,4 +13,4 @@ def compilations():
     dict of {str: callable}
         Each compiles its function, or loads it from the cache.
     """
-    return {**entry_points(pipeline_entry), **jit.compilations()}
+    return {**entry_points(compiled), **jit.compilations()}
