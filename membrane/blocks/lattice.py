@@ -43,7 +43,7 @@ def join(left, right):
 
     Examples
     --------
-    >>> SafetyState(join(SafetyState.READABLE, SafetyState.WRITABLE))
+    >>> SafetyState(join(READABLE, WRITABLE))
     <SafetyState.QUARANTINED: 3>
     """
     if incomparable(left, right):
@@ -57,7 +57,7 @@ def meet(left, right):
 
     Examples
     --------
-    >>> SafetyState(meet(SafetyState.READABLE, SafetyState.WRITABLE))
+    >>> SafetyState(meet(READABLE, WRITABLE))
     <SafetyState.VALID: 6>
     """
     if incomparable(left, right):
