@@ -23,6 +23,10 @@ Nothing locks: code without the interpreter lock needs a lock of its own. The pi
 open while such code runs.
 """
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numba import from_dtype, types
 
@@ -62,12 +66,10 @@ _SIGNATURES = {
 }
 
 
-def compilations():
+def compilations() -> dict[str, Callable[[], object]]:
     """What `membrane.precompile` compiles of this module: functions, by name."""
     return {
-        dispatcher.py_func.__name__: lambda dispatcher=dispatcher, arguments=arguments: (
-            dispatcher.compile(arguments)
-        )
+        dispatcher.py_func.__name__: functools.partial(dispatcher.compile, arguments)
         for dispatcher, arguments in _SIGNATURES.items()
     }
 
@@ -108,6 +110,6 @@ def deregister_allocation(state, base, size):
     _deregister_allocation(state, word("base", base), word("size", size))
 
 
-def new_cache():
+def new_cache() -> np.ndarray[Any, np.dtype[np.void]]:
     """Return an empty validation cache: an array of one record, for one thread."""
     return np.zeros(1, tls_cache.STATE)

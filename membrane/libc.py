@@ -8,7 +8,8 @@ The functions of this module work on one pipeline of the process, made at the fi
 configured mode; `GuardedLibrary` does the same for a pipeline of one's own:
 
 >>> from membrane import ValidationPipeline, libc
->>> library = libc.GuardedLibrary(ValidationPipeline(mode=1))
+>>> from runtime_math import SafetyLevel
+>>> library = libc.GuardedLibrary(ValidationPipeline(SafetyLevel.HARDENED))
 >>> destination = library.malloc(8).value
 >>> library.strcpy(destination, b"far too long\\0").healing
 HealingPlan(kind=<Healing.TRUNCATE_WITH_NULL: 2>, requested=12, applied=7)

@@ -1,11 +1,13 @@
 """What ``python -m runtime_math compile`` compiles of the membrane."""
 
+from collections.abc import Callable
+
 from membrane import jit
 from membrane.pipeline import compiled
 from runtime_math.precompile import entry_points
 
 
-def compilations():
+def compilations() -> dict[str, Callable[[], object]]:
     """Every function that the Python face and users' jitted code enter, by name.
 
     Returns

@@ -20,7 +20,7 @@ References
 
 import ctypes
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from membrane.blocks.block_guards import (
 from membrane.blocks.fingerprint import REFERENCE_KEY
 from membrane.blocks.lattice import QUARANTINED, VALID, SafetyState
 from membrane.blocks.lookup import Place, based, contains, holding, locate, remaining_from, shard_of
+from membrane.blocks.memory_source import MemorySource
 from membrane.blocks.quarantine import admit, unearth
 from membrane.blocks.slots import (
     DRAINED,
@@ -54,7 +55,6 @@ from membrane.tables import hash_map, page_index
 from membrane.tables.component import TableComponent
 from membrane.tables.memory import c_free
 from membrane.tables.words import GRANULE, ONE, SIZE_LIMIT, ZERO
-from runtime_math.monitors.base import operation
 from runtime_math.numerics.compilation import jitted
 from runtime_math.validation import flag, uint64
 
@@ -62,6 +62,10 @@ QUARANTINE_MAX_BYTES = 67_108_864
 QUARANTINE_MAX_ENTRIES = 65_536
 GRAVES_MAX = 65_536
 LARGEST_LAYOUT = np.uint64(SIZE_LIMIT - 1)
+
+
+Rows: TypeAlias = np.ndarray[Any, np.dtype[np.void]]
+Result = TypeVar("Result")
 
 
 class FreeResult(IntEnum):
@@ -251,7 +255,12 @@ class Block(NamedTuple):
     user_base: int
     user_size: int
     generation: int
-    state: int
+    state: SafetyState
+
+    @classmethod
+    def of(cls, raw_base: int, user_base: int, user_size: int, generation: int, code: int) -> Self:
+        """Make a block from plain numbers, as compiled code returns them."""
+        return cls(raw_base, user_base, user_size, generation, SafetyState(code))
 
 
 class DrainedBlock(NamedTuple):
@@ -272,11 +281,11 @@ class ShardStatistics(NamedTuple):
     quarantine_bytes: int
 
 
-def view_table(address, count, dtype):
+def view_table(address: int, count: int, dtype: np.dtype[Any]) -> Rows:
     """View records at an address as a read-only array, without a copy."""
     if not count:
         return np.zeros(0, dtype)
-    memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(address)
+    memory: Any = (ctypes.c_char * (count * dtype.itemsize)).from_address(address)
     array = np.frombuffer(memory, dtype)
     array.flags.writeable = False
     return array
@@ -318,68 +327,68 @@ class Arena(TableComponent):
     }
     initialise = init
     release = release
-    remaining_from_raw = operation(remaining_from, address=uint64)
-    contains = operation(contains, address=uint64)
 
-    def __init__(self, source=None, **parameters):
+    def __init__(self, source: MemorySource | None = None, **parameters: int) -> None:
         self._source = source
         super().__init__(**parameters)
         if source is not None:
             source.connect(self.record["source"])
 
-    def _checked(self, result):
+    def _checked(self, result: Result) -> Result:
         if self._source is not None:
             self._source.raise_pending()
         return result
 
-    def allocate(self, size):
+    def allocate(self, size: int) -> int | None:
         """Return the user base of a new block, or None."""
-        return self.allocate_aligned(size, GRANULE)
+        return self.allocate_aligned(size, int(GRANULE))
 
-    def allocate_aligned(self, size, align):
+    def allocate_aligned(self, size: int, align: int) -> int | None:
         """Return the user base of a new block of a given alignment, or None."""
         address = allocate_aligned(self.record, uint64("size", size), uint64("align", align))
         return self._checked(int(address)) or None
 
-    def free(self, address):
+    def free(self, address: int) -> tuple[FreeResult, list[DrainedBlock]]:
         """Free a block; returns the result and the blocks whose memory went back to the source."""
         result = FreeResult(free(self.record, uint64("address", address)))
         return self._checked((result, self.drained()))
 
-    def drained(self):
+    def drained(self) -> list[DrainedBlock]:
         """Return the blocks that the latest free released."""
         record = self.record
         rows = view_table(int(record["drained"]), int(record["drained_count"]), DRAINED)
         return [DrainedBlock(*map(int, row.tolist()[:4])) for row in rows]
 
-    def slots(self):
+    def slots(self) -> Rows:
         """View all slots, in the order in which they were first used."""
         return view_table(int(self.record["slots"]), int(self.record["slot_count"]), SLOT)
 
-    def lookup(self, address):
+    def lookup(self, address: int) -> Block | None:
         """Return the block whose user bytes hold an address, or None."""
         identity = int(holding(self.record, uint64("address", address)))
-        if identity == int(NO_SLOT):
-            return None
-        slot = self.slots()[identity]
-        facts = [int(slot[name]) for name in Block._fields]
-        return Block(*facts[:4], SafetyState(facts[4]))
+        return None if identity == int(NO_SLOT) else self._block(identity)
 
-    def locate(self, address):
+    def locate(self, address: int) -> tuple[Place, Block | None]:
         """Return the place of an address and the block it belongs to, or NOWHERE and None."""
         identity, place = locate(self.record, uint64("address", address))
         if place == Place.NOWHERE:
             return Place.NOWHERE, None
-        slot = self.slots()[int(identity)]
-        facts = [int(slot[name]) for name in Block._fields]
-        return Place(place), Block(*facts[:4], SafetyState(facts[4]))
+        return Place(place), self._block(int(identity))
 
-    def remaining_from(self, address):
+    def _block(self, identity: int) -> Block:
+        slot = self.slots()[identity]
+        return Block.of(*(int(slot[name]) for name in Block._fields))
+
+    def contains(self, address: int) -> bool:
+        """Whether `lookup` finds an address."""
+        return bool(contains(self.record, uint64("address", address)))
+
+    def remaining_from(self, address: int) -> int | None:
         """Return the bytes from an address to the end of its block, or None outside of blocks."""
-        known, rest = self.remaining_from_raw(address)
+        known, rest = remaining_from(self.record, uint64("address", address))
         return int(rest) if known else None
 
-    def shard_statistics(self, shard):
+    def shard_statistics(self, shard: int) -> ShardStatistics:
         """Return the counts of a shard."""
         values = self.record["shards"][shard]
         quarantine = values["quarantine"]

@@ -15,7 +15,7 @@ References
 """
 
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,9 @@ C2 = np.uint64(0x6C7967656E657261)
 C3 = np.uint64(0x7465646279746573)
 
 
+Key: TypeAlias = tuple[np.uint64, np.uint64]
+
+
 class Fingerprint(NamedTuple):
     """Header of a block under the reference rules."""
 
@@ -40,12 +43,12 @@ class Fingerprint(NamedTuple):
     generation: int
     size: int
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         """Return the 16 bytes that stand in front of the block."""
         return struct.pack("<QII", self.hash, self.generation, self.size)
 
     @classmethod
-    def from_bytes(cls, header):
+    def from_bytes(cls, header: bytes) -> Self:
         """Read a header back."""
         return cls(*struct.unpack("<QII", header))
 
@@ -90,7 +93,7 @@ def canary_word(block_hash):
     return block_hash ^ rotated(block_hash, 32) ^ CANARY_MASK
 
 
-def compute(addr, size, generation, key=REFERENCE_KEY):
+def compute(addr: int, size: int, generation: int, key: Key = REFERENCE_KEY) -> Fingerprint:
     """Fingerprint of a block under the reference rules.
 
     Parameters
@@ -120,11 +123,11 @@ def compute(addr, size, generation, key=REFERENCE_KEY):
     return Fingerprint(int(block_hash), checked[2], checked[1])
 
 
-def verify(fingerprint, addr, key=REFERENCE_KEY):
+def verify(fingerprint: Fingerprint, addr: int, key: Key = REFERENCE_KEY) -> bool:
     """Whether a fingerprint belongs to a block at `addr`."""
     return compute(addr, fingerprint.size, fingerprint.generation, key).hash == fingerprint.hash
 
 
-def canary(fingerprint):
+def canary(fingerprint: Fingerprint) -> bytes:
     """Return the 8 bytes that stand behind the block of a fingerprint."""
     return int(canary_word(np.uint64(fingerprint.hash))).to_bytes(CANARY_SIZE, "little")

@@ -7,6 +7,8 @@ hands out pieces of a NumPy array, so that even an overflow stays inside memory 
 """
 
 import ctypes
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -74,27 +76,39 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, 
 class MemorySource:
     """A source of memory written in Python.
 
-    Subclasses define ``allocate(total, align)``, which returns an address or None, and
-    ``release(raw, total, align)``; a source of memory that only exists on paper also defines
-    ``load_word(address)`` and ``store_word(address, word)``. An exception in any of them is kept
+    Subclasses define `allocate` and `release`; a source of memory that only exists on paper also
+    defines `load_word` and `store_word`. An exception in any of them is kept
     and raised again by the call that led to it; the call itself sees a failed allocation.
     """
 
-    load_word = None
-    store_word = None
-
-    def __init__(self):
-        self._error = None
+    def __init__(self) -> None:
+        self._error: Exception | None = None
         self._callbacks = {
-            "allocate": self._callback(lambda total, align, _: self.allocate(total, align) or 0),
+            "allocate": self._callback(lambda total, align, _: self.allocate(total, align)),
             "release": self._callback(self.release),
         }
-        if self.load_word is not None:
+        if type(self).load_word is not MemorySource.load_word:
             self._callbacks["load"] = self._callback(lambda at, _, __: self.load_word(at))
             self._callbacks["store"] = self._callback(lambda at, word, _: self.store_word(at, word))
 
-    def _callback(self, function):
-        def guarded(*arguments):
+    def allocate(self, total: int, align: int) -> int | None:
+        """Return the address of `total` new bytes, a multiple of `align`, or None."""
+        raise NotImplementedError
+
+    def release(self, raw: int, total: int, align: int) -> None:
+        """Take back what `allocate` returned."""
+        raise NotImplementedError
+
+    def load_word(self, address: int) -> int:
+        """Read 8 bytes. Not called unless a subclass defines it."""
+        raise NotImplementedError
+
+    def store_word(self, address: int, word: int) -> None:
+        """Write 8 bytes. Not called unless a subclass defines `load_word`."""
+        raise NotImplementedError
+
+    def _callback(self, function: Callable[[int, int, int], int | None]) -> Any:
+        def guarded(*arguments: int) -> int:
             try:
                 return function(*arguments) or 0
             except Exception as error:
@@ -103,16 +117,16 @@ class MemorySource:
 
         return _CALLBACK(guarded)
 
-    def raise_pending(self):
+    def raise_pending(self) -> None:
         """Raise the exception that a callback ended with, if one did."""
         error, self._error = self._error, None
         if error is not None:
             raise error
 
-    def connect(self, record):
+    def connect(self, record: np.void) -> None:
         """Write the addresses of the callbacks into a record of dtype `SOURCE`."""
         for name, callback in self._callbacks.items():
-            record[name] = ctypes.cast(callback, ctypes.c_void_p).value
+            record[name] = ctypes.cast(callback, ctypes.c_void_p).value or 0
 
 
 class RegionSource(MemorySource):
@@ -140,16 +154,16 @@ class RegionSource(MemorySource):
     True
     """
 
-    def __init__(self, size, margin=0, align=16):
+    def __init__(self, size: int, margin: int = 0, align: int = 16) -> None:
         super().__init__()
         memory = np.zeros(size + align, np.uint8)
         skipped = -memory.ctypes.data % align
         self.memory = memory[skipped : skipped + size]
         start = self.memory.ctypes.data
         self._free = [(start + margin, start + size - margin)]
-        self.outstanding = {}
+        self.outstanding: dict[int, tuple[int, int]] = {}
 
-    def allocate(self, total, align):
+    def allocate(self, total: int, align: int) -> int | None:
         """Return the address of the lowest free piece that is large enough, or None."""
         for index, (start, stop) in enumerate(self._free):
             raw = -(-start // align) * align
@@ -161,13 +175,13 @@ class RegionSource(MemorySource):
                 return raw
         return None
 
-    def release(self, raw, total, align):
+    def release(self, raw: int, total: int, align: int) -> None:
         """Take a piece back; raises for anything that was not handed out exactly so."""
         if self.outstanding.pop(raw, None) != (total, align):
             raise ValueError(f"release of {total} bytes at {raw:#x}, which were not handed out")
         self._free.append((raw, -(-(raw + total) // 16) * 16))
         self._free.sort()
-        merged = []
+        merged: list[tuple[int, int]] = []
         for start, stop in self._free:
             if merged and merged[-1][1] == start:
                 merged[-1] = (merged[-1][0], stop)

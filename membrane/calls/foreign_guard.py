@@ -2,9 +2,10 @@
 
 >>> import ctypes
 >>> from membrane import ValidationPipeline, argument, guard
+>>> from runtime_math import SafetyLevel
 >>> memmove = ctypes.CDLL(None).memmove
 >>> memmove.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
->>> pipeline = ValidationPipeline(mode=0)
+>>> pipeline = ValidationPipeline(SafetyLevel.STRICT)
 >>> safe = guard(memmove, reads={1: argument(2)}, writes={0: argument(2)}, pipeline=pipeline)
 >>> block = pipeline.allocate(4)
 >>> _ = safe(block, b"abcd", 4)
@@ -293,7 +294,7 @@ def guard(
         Called like the function. Pointers may be addresses, handles, buffers, arrays, and what
         ctypes and cffi pass as pointers.
     """
-    name = name or getattr(function, "__name__", type(function).__name__)
+    name = name or str(getattr(function, "__name__", type(function).__name__))
     for sizes in (reads or {}, writes or {}):
         for position in sizes:
             if not isinstance(position, int) or position < 0:

@@ -139,7 +139,7 @@ class GuardedLibrary:
             return block
         if not self.pipeline.repaired and not session.heals:
             return None
-        error = ForeignFreeError("the pointer was not allocated here")
+        error: UnsafePointerError = ForeignFreeError("the pointer was not allocated here")
         if block is not None:
             error = InvalidFreeError("the pointer is not the base of a block")
         if (block is not None and block.state != SafetyState.VALID) or isinstance(pointer, Handle):
@@ -212,8 +212,9 @@ class GuardedLibrary:
         """Return how many bytes a call may touch in all its regions; fails for fewer than asked."""
         if not 0 <= size < SIZE_LIMIT:
             session.fail(SizeOverflowError(f"{size} bytes"), Healing.CLAMP_SIZE, size % 2**64, 0)
-            known = [region.rest for region in regions]
-            return 0 if None in known or any(r.fault for r in regions) else min(known)
+            known = [region.rest for region in regions if region.rest is not None]
+            usable = len(known) == len(regions) and not any(region.fault for region in regions)
+            return min(known) if usable else 0
         if size == 0 or not session.decide(regions[0].address, size, bool(writes)):
             return 0
         for region in regions:
@@ -373,8 +374,8 @@ class GuardedLibrary:
                 session.fail(error, Healing.TRUNCATE_WITH_NULL, length, kept)
             length = max(room - 1, 0)
         if room:
-            text = ctypes.string_at(origin.address, length) + b"\0"
-            ctypes.memmove(target.address, text, length + 1)
+            data = ctypes.string_at(origin.address, length) + b"\0"
+            ctypes.memmove(target.address, data, length + 1)
         return length
 
     # --- helpers ------------------------------------------------------------------------------

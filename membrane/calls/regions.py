@@ -22,7 +22,7 @@ from membrane.errors import (
     UseAfterFreeError,
     WildPointerError,
 )
-from membrane.pipeline.buffers import buffer_range
+from membrane.pipeline.buffers import buffer_range, is_writable
 from membrane.pipeline.handle import Handle, Lease
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 from membrane.stages.outcomes import Outcome
@@ -100,9 +100,7 @@ class AccessChecker:
         if isinstance(pointer, Handle) and pointer.lease is not None:
             return self._of_lease(pointer.lease, name)
         address, length = buffer_range(pointer)
-        with memoryview(pointer) as view:
-            writable = not view.readonly
-        return self._classified(name, address, length, writable)
+        return self._classified(name, address, length, is_writable(pointer))
 
     def region_address(self, pointer: Pointer) -> int:
         """Return the address that a pointer stands for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def buffer_range(target: Buffered) -> tuple[int, int]:
     4
     """
     try:
-        view = memoryview(target)
+        view = memoryview(cast("Buffer", target))
     except TypeError:
         raise TypeError(
             f"expected an address or an object with a buffer, got {type(target).__name__}"
@@ -35,3 +35,9 @@ def buffer_range(target: Buffered) -> tuple[int, int]:
         if view.nbytes == 0:
             return np.asarray(target).ctypes.data, 0
         return np.frombuffer(view, np.uint8).ctypes.data, view.nbytes
+
+
+def is_writable(target: Buffered) -> bool:
+    """Whether the bytes of a buffer may be written through it."""
+    with memoryview(cast("Buffer", target)) as view:
+        return not view.readonly

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from membrane.pipeline.buffers import Address, Buffered
 
 Rules: TypeAlias = Literal["reference", "repaired"]
-RULES: tuple[str, ...] = get_args(Rules)
+RULES: tuple[Rules, ...] = get_args(Rules)
 _PROCESS_KEY = tuple(np.uint64(secrets.randbits(64)) for _ in range(2))
 _range_size = integer(0, LARGEST_BLOCK)
 
@@ -265,7 +265,7 @@ class ValidationPipeline:
         place, *facts = self._call(point, int(uint64("address", address)))
         if place == Place.NOWHERE:
             return Place.NOWHERE, None
-        return Place(place), Block(*facts[:4], SafetyState(facts[4]))
+        return Place(place), Block.of(*facts[:5])
 
     def mapped_span(self, address: Address, size: int) -> int:
         """Return how many of `size` bytes from an address on the process has before a hole."""

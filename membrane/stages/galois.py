@@ -9,6 +9,7 @@ References
        of programs by construction or approximation of fixpoints", POPL 1977.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ class PointerAbstraction(NamedTuple):
     """
 
     address: int
-    state: int
+    state: SafetyState
     base: int | None
     remaining: int | None
     generation: int | None
@@ -57,7 +58,7 @@ PROCEED, HEAL, DENY = map(int, ConcreteActionKind)
 class ConcreteAction(NamedTuple):
     """An action with the address and the number of bytes it allows (0 and 0 when denied)."""
 
-    kind: int
+    kind: ConcreteActionKind
     address: int
     size: int
 
@@ -72,17 +73,20 @@ def concretize_facts(address, state, remaining_known, remaining, requested):
     return PROCEED, requested
 
 
-def null():
+def null() -> PointerAbstraction:
     """Abstraction of the null pointer."""
     return PointerAbstraction(0, SafetyState.INVALID, None, None, None)
 
 
-def unknown(address):
+def unknown(address: int) -> PointerAbstraction:
     """Abstraction of an address that nothing is known about."""
-    return PointerAbstraction(int(uint64("address", address)), SafetyState.UNKNOWN, *[None] * 3)
+    known = int(uint64("address", address))
+    return PointerAbstraction(known, SafetyState.UNKNOWN, None, None, None)
 
 
-def validated(address, state, base, remaining, generation):
+def validated(
+    address: int, state: SafetyState, base: int, remaining: int, generation: int
+) -> PointerAbstraction:
     """Abstraction of an address inside a known block; the facts are taken as they are."""
     return PointerAbstraction(
         int(uint64("address", address)),
@@ -93,11 +97,17 @@ def validated(address, state, base, remaining, generation):
     )
 
 
-def _optional(validate, name, value):
+def _optional(validate: Callable[[str, int], int], name: str, value: int | None) -> int | None:
     return None if value is None else int(validate(name, value))
 
 
-def abstract_pointer(address, state, base=None, remaining=None, generation=None):
+def abstract_pointer(
+    address: int,
+    state: SafetyState,
+    base: int | None = None,
+    remaining: int | None = None,
+    generation: int | None = None,
+) -> PointerAbstraction:
     """Lift an address and its facts to a record; address 0 is null whatever the facts.
 
     Parameters
@@ -127,7 +137,7 @@ def abstract_pointer(address, state, base=None, remaining=None, generation=None)
     return facts if facts.address else null()
 
 
-def concretize(abstraction, requested):
+def concretize(abstraction: PointerAbstraction, requested: int) -> ConcreteAction:
     """Decide on a use of `requested` bytes at a pointer.
 
     Parameters
@@ -145,12 +155,12 @@ def concretize(abstraction, requested):
     >>> concretize(validated(4096, SafetyState.VALID, 4096, 10, 1), 12)
     ConcreteAction(kind=<ConcreteActionKind.HEAL: 1>, address=4096, size=10)
     """
-    known = abstraction.remaining is not None
+    remaining = abstraction.remaining
     kind, size = concretize_facts(
         np.uint64(abstraction.address),
         int(abstraction.state),
-        known,
-        np.uint64(abstraction.remaining if known else 0),
+        remaining is not None,
+        ZERO if remaining is None else np.uint64(remaining),
         uint64("requested", requested),
     )
     address = 0 if kind == ConcreteActionKind.DENY else abstraction.address

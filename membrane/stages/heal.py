@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from membrane.tables.words import ONE, ZERO
-from runtime_math.monitors.base import Monitor, operation
+from runtime_math.monitors.base import Monitor
 from runtime_math.numerics.compilation import jitted
 from runtime_math.validation import member, uint64
 
@@ -37,12 +37,12 @@ NONE, CLAMP_SIZE, TRUNCATE_WITH_NULL = map(int, list(Healing)[: Healing.IGNORE_D
 class HealingPlan(NamedTuple):
     """A repair with the size asked for and the size it leaves (both 0 where it has none)."""
 
-    kind: int
+    kind: Healing
     requested: int
     applied: int
 
     @property
-    def is_heal(self):
+    def is_heal(self) -> bool:
         """Whether anything is repaired at all."""
         return self.kind != Healing.NONE
 
@@ -86,11 +86,11 @@ def string_bounds(source_length, destination_known, destination_rest):
     return TRUNCATE_WITH_NULL, destination_rest - ONE
 
 
-def _optional(name, value):
+def _optional(name: str, value: int | None) -> tuple[bool, np.uint64]:
     return (False, ZERO) if value is None else (True, uint64(name, value))
 
 
-def _plan(kind, requested, applied):
+def _plan(kind: int, requested: int, applied: int) -> HealingPlan:
     return HealingPlan(Healing(kind), requested, int(applied)) if kind != NONE else NO_HEALING
 
 
@@ -113,18 +113,20 @@ class HealingPolicy(Monitor):
 
     STATE = STATE
     initialise = init
-    note_kind = operation(record, kind=member(Healing))
 
-    def note(self, action):
+    def note(self, action: HealingPlan | Healing) -> None:
         """Count a repair that was made.
 
         Parameters
         ----------
         action : HealingPlan or Healing
         """
-        self.note_kind(action.kind if isinstance(action, HealingPlan) else action)
+        kind = action.kind if isinstance(action, HealingPlan) else action
+        record(self.record, member(Healing)("kind", kind))
 
-    def heal_copy_bounds(self, requested, src_remaining=None, dst_remaining=None):
+    def heal_copy_bounds(
+        self, requested: int, src_remaining: int | None = None, dst_remaining: int | None = None
+    ) -> HealingPlan:
         """Decide on a copy of `requested` bytes between regions of known (or unknown: None) rest.
 
         Returns
@@ -139,7 +141,7 @@ class HealingPolicy(Monitor):
         )
         return _plan(kind, requested, applied)
 
-    def heal_string_bounds(self, src_len, dst_remaining=None):
+    def heal_string_bounds(self, src_len: int, dst_remaining: int | None = None) -> HealingPlan:
         """Decide on a string of `src_len` characters and a terminator.
 
         Returns
@@ -153,7 +155,7 @@ class HealingPolicy(Monitor):
         )
         return _plan(kind, src_len, applied)
 
-    def counters(self):
+    def counters(self) -> dict[str, int]:
         """Return the number of repairs: in all, and of each kind."""
         names = ["total"] + [kind.name.lower() for kind in list(Healing)[1:]]
         return dict(zip(names, (int(count) for count in self._storage[0]["counts"]), strict=True))

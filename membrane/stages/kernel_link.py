@@ -5,6 +5,8 @@ module of every function that validates a pointer: users' jitted code compiles i
 own code takes, and there is one copy of the kernel's machine code per process.
 """
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -129,7 +131,7 @@ def note_check_order(link, aligned, recent_page, order, position):
     )
 
 
-def connect(record, states, calls):
+def connect(record: np.void, states: np.ndarray[Any, Any], calls: Any) -> None:
     """Point a record of dtype `LINK` at a kernel state and at its compiled `Calls`."""
     record["kernel"] = states.ctypes.data
     record["decide"] = calls.decide.c_address

@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from membrane.tables.words import ONE, ZERO
-from runtime_math.monitors.base import Monitor, operation
+from runtime_math.monitors.base import Monitor
 from runtime_math.numerics.compilation import jitted
 from runtime_math.validation import member, uint64
 
@@ -70,6 +70,9 @@ def store(state, counter, value):
     state.counts[counter] = value
 
 
+_counter = member(Counter)
+
+
 class Metrics(Monitor):
     """Counters of one pipeline, shared by its threads.
 
@@ -83,9 +86,15 @@ class Metrics(Monitor):
 
     STATE = STATE
     initialise = init
-    increment = operation(increment, counter=member(Counter))
-    store = operation(store, counter=member(Counter), value=uint64)
 
-    def snapshot(self):
+    def increment(self, counter: Counter) -> None:
+        """Count one event; wraps at 2^64."""
+        increment(self.record, _counter("counter", counter))
+
+    def store(self, counter: Counter, value: int) -> None:
+        """Set a counter."""
+        store(self.record, _counter("counter", counter), uint64("value", value))
+
+    def snapshot(self) -> dict[str, int]:
         """Return all counters by name, in their fixed order."""
         return {counter.name.lower(): int(self.record["counts"][counter]) for counter in Counter}

@@ -11,7 +11,7 @@ import numpy as np
 
 from membrane.blocks.lattice import UNKNOWN, SafetyState
 from membrane.tables.words import ONE, PAGE_BITS, ZERO
-from runtime_math.monitors.base import Monitor, operation, reading
+from runtime_math.monitors.base import Monitor
 from runtime_math.numerics.compilation import jitted
 from runtime_math.validation import member, uint32, uint64
 
@@ -41,7 +41,7 @@ class CachedBlock(NamedTuple):
     user_base: int
     user_size: int
     generation: int
-    state: int
+    state: SafetyState
 
 
 @jitted
@@ -113,23 +113,6 @@ def invalidate_all(state):
         state.entries[number].filled = False
 
 
-@jitted
-def hits(state):
-    """Return the number of lookups that found their address."""
-    return state.hits
-
-
-@jitted
-def misses(state):
-    """Return the number of lookups that did not."""
-    return state.misses
-
-
-def _block(values):
-    found, *facts = values
-    return CachedBlock(*facts)._replace(state=SafetyState(facts[3])) if found else None
-
-
 class ValidationCache(Monitor):
     """Direct-mapped cache of validated addresses, one per thread.
 
@@ -146,16 +129,44 @@ class ValidationCache(Monitor):
 
     STATE = STATE
     initialise = init
-    lookup = operation(lookup, _block, address=uint64)
-    insert = operation(
-        insert,
-        address=uint64,
-        user_base=uint64,
-        user_size=uint64,
-        generation=uint32,
-        region_state=member(SafetyState),
-    )
-    invalidate = operation(invalidate, user_base=uint64)
-    invalidate_all = operation(invalidate_all)
-    hits = reading(hits)
-    misses = reading(misses)
+
+    def lookup(self, address: int) -> CachedBlock | None:
+        """Search an address, and count the hit or miss."""
+        found, base, size, generation, state = lookup(self.record, uint64("address", address))
+        return CachedBlock(base, size, generation, SafetyState(state)) if found else None
+
+    def insert(
+        self,
+        address: int,
+        user_base: int,
+        user_size: int,
+        generation: int,
+        region_state: SafetyState,
+    ) -> int:
+        """Record the block around an address; returns the number of the entry it took."""
+        facts = (
+            uint64("address", address),
+            uint64("user_base", user_base),
+            uint64("user_size", user_size),
+            uint32("generation", generation),
+            member(SafetyState)("region_state", region_state),
+        )
+        return int(insert(self.record, *facts))
+
+    def invalidate(self, user_base: int) -> None:
+        """Empty every entry that describes a block."""
+        invalidate(self.record, uint64("user_base", user_base))
+
+    def invalidate_all(self) -> None:
+        """Empty every entry; the counters of hits and misses stay."""
+        invalidate_all(self.record)
+
+    @property
+    def hits(self) -> int:
+        """Number of lookups that found their address."""
+        return int(self.record["hits"])
+
+    @property
+    def misses(self) -> int:
+        """Number of lookups that did not."""
+        return int(self.record["misses"])

@@ -17,7 +17,6 @@ import numpy as np
 from membrane.tables.component import TableComponent
 from membrane.tables.memory import c_allocate_zeroed, c_free, load_word, store_word
 from membrane.tables.words import BIT_MASK, GOLDEN, ONE, WORD_SIZE, ZERO
-from runtime_math.monitors.base import operation
 from runtime_math.numerics.bits import count_ones
 from runtime_math.numerics.compilation import jitted
 from runtime_math.validation import real, uint64
@@ -37,7 +36,7 @@ STATE = np.dtype(
 )
 
 
-def sizing(expected, fp_rate):
+def sizing(expected: int, fp_rate: float) -> tuple[int, int]:
     """Bits and hash functions of a filter.
 
     Parameters
@@ -133,7 +132,7 @@ def release(state):
     state.words = ZERO
 
 
-def _expected(name, value):
+def _expected(name: str, value: int) -> int:
     number = int(uint64(name, value))
     if number > 2**32:
         raise ValueError(f"{name} must be an integer from 0 to {2**32}, got {number}")
@@ -164,27 +163,40 @@ class BloomFilter(TableComponent):
     PARAMETERS = {"bit_count": (uint64, 64), "hash_count": (uint64, 1)}
     initialise = init
     release = release
-    insert = operation(insert, address=uint64)
-    might_contain = operation(might_contain, address=uint64)
-    ones = operation(ones)
 
-    def __init__(self, expected=DEFAULT_EXPECTED_ITEMS, fp_rate=DEFAULT_FALSE_POSITIVE_RATE):
+    def __init__(
+        self,
+        expected: int = DEFAULT_EXPECTED_ITEMS,
+        fp_rate: float = DEFAULT_FALSE_POSITIVE_RATE,
+    ) -> None:
         self._size = sizing(_expected("expected", expected), real("fp_rate", fp_rate))
         super().__init__(bit_count=self._size[0], hash_count=self._size[1])
         if not self.record["words"]:
             raise MemoryError(f"no memory for a Bloom filter of {self.bit_count} bits")
 
     @property
-    def bit_count(self):
+    def bit_count(self) -> int:
         """Number of bits, a multiple of 64."""
         return self._size[0]
 
     @property
-    def hash_count(self):
+    def hash_count(self) -> int:
         """Number of hash functions."""
         return self._size[1]
 
-    def indices(self, address):
+    def insert(self, address: int) -> None:
+        """Add an address."""
+        insert(self.record, uint64("address", address))
+
+    def might_contain(self, address: int) -> bool:
+        """Whether an address may have been added; never wrong when it says no."""
+        return bool(might_contain(self.record, uint64("address", address)))
+
+    def ones(self) -> int:
+        """Return the number of set bits."""
+        return int(ones(self.record))
+
+    def indices(self, address: int) -> list[int]:
         """Return the positions of the bits of an address, in the order of the hash functions."""
         start = int(first_hash(uint64("address", address)))
         step = int(hash_step(uint64("address", address)))

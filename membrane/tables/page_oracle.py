@@ -22,7 +22,6 @@ from membrane.tables.words import (
     WORD_SIZE,
     ZERO,
 )
-from runtime_math.monitors.base import operation
 from runtime_math.numerics.compilation import jitted
 from runtime_math.validation import flag, integer, uint64
 
@@ -158,8 +157,26 @@ class PageOracle(TableComponent):
     PARAMETERS = {"wraps": (flag, False)}
     initialise = init
     release = release
-    insert = operation(insert, base=uint64, size=_range_size)
-    remove = operation(remove, base=uint64, size=_range_size)
-    query = operation(query, address=uint64)
-    count = operation(count, address=uint64)
-    chunk_count = operation(chunk_count)
+
+    def __init__(self, wraps: bool = False) -> None:
+        super().__init__(wraps=wraps)
+
+    def insert(self, base: int, size: int) -> bool:
+        """Count a range in all its pages; False when memory for counters is exhausted."""
+        return bool(insert(self.record, uint64("base", base), _range_size("size", size)))
+
+    def remove(self, base: int, size: int) -> None:
+        """Take a range out of its pages; counters of 0 and of 255 stay."""
+        remove(self.record, uint64("base", base), _range_size("size", size))
+
+    def query(self, address: int) -> bool:
+        """Whether the page of an address holds a registered range."""
+        return bool(query(self.record, uint64("address", address)))
+
+    def count(self, address: int) -> int:
+        """Return the counter of the page of an address, -1 where no chunk exists."""
+        return int(count(self.record, uint64("address", address)))
+
+    def chunk_count(self) -> int:
+        """Return the number of chunks."""
+        return int(chunk_count(self.record))
