@@ -313,7 +313,7 @@ class GuardedLibrary:
             with self.checker.pinned(region):
                 length = self._length(session, region, None)
                 text = ctypes.string_at(region.address, length)
-            terminated = b"" if session.healing.kind else b"\0"
+            terminated = b"\0" if session.healing.kind == Healing.NONE else b""
             index = (text + terminated).find(bytes([character & 0xFF]))
             return session.result(region.address + index if index >= 0 else None)
 

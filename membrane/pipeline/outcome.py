@@ -72,7 +72,7 @@ _FIELD_TYPES = {
 }
 _FACTS = types.NamedTuple([_FIELD_TYPES[name] for name in Validation._fields], Validation)
 # In the order of their codes; compiled code keeps references to these.
-_TABLES = {0: tuple(Outcome), 2: tuple(SafetyState)}
+_TABLES = {"outcome": tuple(Outcome), "state": tuple(SafetyState)}
 
 
 class _BoxedOutcome(types.NamedTuple):
@@ -131,16 +131,16 @@ def _box_outcome(kind, value, c):
     length = c.pyapi.py_ssize_t(len(kind.types))
     result = builder.call(allocate, [_constant(c, ValidationOutcome), length])
     with builder.if_then(cgutils.is_not_null(builder, result), likely=True):
-        code = builder.extract_value(value, 0)
+        code = builder.extract_value(value, Validation._fields.index("outcome"))
         bit = builder.and_(builder.lshr(word(_DESCRIBED_MASK), code), word(1))
         described = builder.icmp_unsigned("!=", bit, word(0))
-        for index, field in enumerate(kind.types):
+        for index, name in enumerate(Validation._fields):
             part = builder.extract_value(value, index)
-            if index in _TABLES:
-                item = _member(c, _TABLES[index], part)
-            elif index == 1:
-                item = c.box(field, part)
+            if name in _TABLES:
+                item = _member(c, _TABLES[name], part)
+            elif name == "address":
+                item = c.box(_FIELD_TYPES[name], part)
             else:
-                item = _number_or_none(c, described, field, part)
+                item = _number_or_none(c, described, _FIELD_TYPES[name], part)
             c.pyapi.tuple_setitem(result, index, item)
     return result
