@@ -1,6 +1,12 @@
 """Pointer validation over real memory: what a memory layer puts in front of every pointer use."""
 
-from membrane.arena import FreeResult
+from membrane.blocks.arena import FreeResult
+from membrane.blocks.lattice import SafetyState
+from membrane.blocks.lookup import Place
+from membrane.blocks.memory_source import MemorySource, RegionSource
+from membrane.calls.default_pipeline import default_pipeline
+from membrane.calls.foreign_guard import argument, guard, pointee, terminated
+from membrane.calls.guarded_call import Call
 from membrane.errors import (
     CorruptionError,
     DeniedError,
@@ -17,15 +23,11 @@ from membrane.errors import (
     UseAfterFreeError,
     WildPointerError,
 )
-from membrane.guarding import argument, default_pipeline, guard, pointee, terminated
-from membrane.handle import Handle
-from membrane.heal import Healing, HealingPlan
-from membrane.lattice import SafetyState
-from membrane.pipeline import ValidationOutcome, ValidationPipeline
-from membrane.ptr_validator import Outcome
-from membrane.repairs import Call
-from membrane.search import Place
-from membrane.source import MemorySource, RegionSource
+from membrane.pipeline.handle import Handle
+from membrane.pipeline.outcome import ValidationOutcome
+from membrane.pipeline.validation_pipeline import ValidationPipeline
+from membrane.stages.heal import Healing, HealingPlan
+from membrane.stages.outcomes import Outcome
 
 __all__ = [
     "Call",

@@ -5,13 +5,13 @@ A pipeline's state is one record, ``pipeline.states[0]``; every thread brings a 
 
 >>> import numpy as np
 >>> from numba import njit
->>> from membrane import ValidationPipeline, jit
+>>> from membrane import Outcome, ValidationPipeline, jit
 >>> @njit
 ... def count_valid(states, caches, addresses):
 ...     valid = 0
 ...     for address in addresses:
 ...         outcome = jit.validate(states[0], caches[0], address).outcome
-...         valid += outcome == 1 or outcome == 2
+...         valid += outcome == Outcome.VALIDATED or outcome == Outcome.CACHED_VALID
 ...     return valid
 >>> with ValidationPipeline() as pipeline, pipeline.allocate(32) as block:
 ...     inside = np.uint64(block.address) + np.arange(40, dtype=np.uint64)
@@ -19,16 +19,21 @@ A pipeline's state is one record, ``pipeline.states[0]``; every thread brings a 
 32
 
 Addresses and sizes may be integers of any width, signed or not; a negative one raises `ValueError`.
-Nothing locks: code without the interpreter lock needs a lock
-of its own. The pipeline must stay open while such code runs.
+Nothing locks: code without the interpreter lock needs a lock of its own. The pipeline must stay
+open while such code runs.
 """
+
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import from_dtype, types
 
-from membrane import ptr_validator, tls_cache
-from membrane.arena import SMALLEST_ALIGN
-from membrane.ptr_validator import STATE, Validation
+from membrane.stages import allocation, tls_cache, validator
+from membrane.stages.outcomes import Validation
+from membrane.stages.state import STATE
+from membrane.tables.words import GRANULE
 from runtime_math.numerics.arguments import word
 from runtime_math.numerics.compilation import entry_jitted, jitted
 
@@ -45,11 +50,11 @@ __all__ = [
 ]
 
 # Compiled once and kept on disk; a caller's own compilation takes them as they are.
-_validate = entry_jitted(ptr_validator.validate.py_func)
-_allocate_aligned = entry_jitted(ptr_validator.allocate_aligned.py_func)
-_free = entry_jitted(ptr_validator.free.py_func)
-_register_allocation = entry_jitted(ptr_validator.register_allocation.py_func)
-_deregister_allocation = entry_jitted(ptr_validator.deregister_allocation.py_func)
+_validate = entry_jitted(validator.validate.py_func)
+_allocate_aligned = entry_jitted(allocation.allocate_aligned.py_func)
+_free = entry_jitted(allocation.free.py_func)
+_register_allocation = entry_jitted(allocation.register_allocation.py_func)
+_deregister_allocation = entry_jitted(allocation.deregister_allocation.py_func)
 
 _RECORD, _CACHE = from_dtype(STATE), from_dtype(tls_cache.STATE)
 _SIGNATURES = {
@@ -61,12 +66,10 @@ _SIGNATURES = {
 }
 
 
-def compilations():
+def compilations() -> dict[str, Callable[[], object]]:
     """What `membrane.precompile` compiles of this module: functions, by name."""
     return {
-        dispatcher.py_func.__name__: lambda dispatcher=dispatcher, arguments=arguments: (
-            dispatcher.compile(arguments)
-        )
+        dispatcher.py_func.__name__: functools.partial(dispatcher.compile, arguments)
         for dispatcher, arguments in _SIGNATURES.items()
     }
 
@@ -80,7 +83,7 @@ def validate(state, cache, address):
 @jitted
 def allocate(state, size):
     """Return the address of a new block aligned to 16, or 0."""
-    return _allocate_aligned(state, word("size", size), SMALLEST_ALIGN)
+    return _allocate_aligned(state, word("size", size), GRANULE)
 
 
 @jitted
@@ -107,6 +110,6 @@ def deregister_allocation(state, base, size):
     _deregister_allocation(state, word("base", base), word("size", size))
 
 
-def new_cache():
+def new_cache() -> np.ndarray[Any, np.dtype[np.void]]:
     """Return an empty validation cache: an array of one record, for one thread."""
     return np.zeros(1, tls_cache.STATE)

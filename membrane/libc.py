@@ -8,7 +8,8 @@ The functions of this module work on one pipeline of the process, made at the fi
 configured mode; `GuardedLibrary` does the same for a pipeline of one's own:
 
 >>> from membrane import ValidationPipeline, libc
->>> library = libc.GuardedLibrary(ValidationPipeline(mode=1))
+>>> from runtime_math import SafetyLevel
+>>> library = libc.GuardedLibrary(ValidationPipeline(SafetyLevel.HARDENED))
 >>> destination = library.malloc(8).value
 >>> library.strcpy(destination, b"far too long\\0").healing
 HealingPlan(kind=<Healing.TRUNCATE_WITH_NULL: 2>, requested=12, applied=7)
@@ -20,405 +21,44 @@ block is known are clamped, in hardened mode only, and bad frees are ignored. Ev
 unmapped addresses are never used, since that would end the process.
 """
 
-import ctypes
 import functools
+from typing import TYPE_CHECKING, Any
 
-from membrane.checks import SIZE_LIMIT, AccessChecker
-from membrane.errors import (
-    CorruptionError,
-    DoubleFreeError,
-    ForeignFreeError,
-    InvalidFreeError,
-    OutOfBoundsError,
-    OverlapError,
-    SizeOverflowError,
-    UnterminatedStringError,
-    UseAfterFreeError,
-)
-from membrane.guarding import default_pipeline
-from membrane.handle import Handle
-from membrane.heal import Healing
-from membrane.pipeline import FreeResult, ValidationPipeline
-from membrane.repairs import Call, CallSession
-from runtime_math.types import ApiFamily
+from membrane.calls.default_pipeline import default_pipeline
+from membrane.calls.guarded_call import Call
+from membrane.calls.library import GuardedLibrary
 
-__all__ = ["Call", "GuardedLibrary", "default_library"]
-
-PART = 4096  # bytes in which foreign strings are searched for their end
-FREE_FAULTS = {
-    FreeResult.FREED_WITH_CANARY_CORRUPTION: (CorruptionError, Healing.NONE, "was overwritten"),
-    FreeResult.DOUBLE_FREE: (DoubleFreeError, Healing.IGNORE_DOUBLE_FREE, "is free already"),
-    FreeResult.FOREIGN_POINTER: (
-        ForeignFreeError,
-        Healing.IGNORE_FOREIGN_FREE,
-        "was not allocated here",
-    ),
-    FreeResult.INVALID_POINTER: (
-        InvalidFreeError,
-        Healing.IGNORE_FOREIGN_FREE,
-        "is not the base of a block",
-    ),
-}
-
-
-class GuardedLibrary:
-    """Guarded calls on one pipeline.
-
-    Parameters
-    ----------
-    pipeline : ValidationPipeline, optional
-        By default a new one with the repaired rules in the configured mode.
-    """
-
-    def __init__(self, pipeline=None):
-        self.pipeline = ValidationPipeline() if pipeline is None else pipeline
-        self.checker = AccessChecker(self.pipeline)
-
-    # --- allocation ---------------------------------------------------------------------------
-
-    def malloc(self, size):
-        """Allocate; the value is None when there is no memory."""
-        with self._session("malloc", ApiFamily.ALLOCATOR) as session:
-            return session.result(self._allocate(session, size))
-
-    def calloc(self, count, size):
-        """Allocate zeroed memory for an array; the product is checked for overflow."""
-        with self._session("calloc", ApiFamily.ALLOCATOR) as session:
-            if count < 0 or size < 0 or count * size >= SIZE_LIMIT:
-                session.fail(SizeOverflowError(f"{count} * {size} bytes"))
-                return session.result(None)
-            address = self._allocate(session, count * size)
-            if address is not None:
-                ctypes.memset(address, 0, count * size)
-            return session.result(address)
-
-    def realloc(self, pointer, size):
-        """Move a block to one of another size, always to a new address."""
-        with self._session("realloc", ApiFamily.ALLOCATOR) as session:
-            if self._is_null(pointer):
-                return session.result(self._allocate(session, size))
-            block = self._block_of(session, pointer)
-            if size == 0 and block is not None:
-                self._free(session, pointer)
-                return session.result(None)
-            address = self._allocate(session, size)
-            if block is not None and address is not None:
-                with self.checker.pinned(*self._regions((pointer, "pointer"))):
-                    ctypes.memmove(address, block.user_base, min(block.user_size, size))
-                self._free(session, pointer)
-            return session.result(address)
-
-    def free(self, pointer):
-        """Free a block; the value is the `FreeResult`, None for a null pointer."""
-        with self._session("free", ApiFamily.ALLOCATOR) as session:
-            if self._is_null(pointer):
-                return session.result(None)
-            return session.result(self._free(session, pointer))
-
-    def _allocate(self, session, size):
-        if not 0 <= size < SIZE_LIMIT:
-            session.fail(SizeOverflowError(f"{size} bytes"))
-            return None
-        if not session.decide(0, size, True):
-            return None
-        return self.pipeline.allocate_address(size)
-
-    def _free(self, session, pointer):
-        if isinstance(pointer, Handle):
-            address, result = pointer.lease.address, pointer.lease.free()
-        else:
-            address = self._address(pointer)
-            result = self.pipeline.free(address)
-        if result == FreeResult.FREED:
-            return result
-        session.adverse = True
-        kind, healing, text = FREE_FAULTS[result]
-        if self.pipeline.repaired:
-            if healing == Healing.NONE and session.heals:
-                return result
-            session.fail(kind(f"memory at {address:#x} {text}"), healing)
-        elif session.heals and healing != Healing.NONE:
-            session.repair(healing, 0, 0, f"memory at {address:#x} {text}")
-        return result
-
-    def _block_of(self, session, pointer):
-        """Return the live block to reallocate, or None when realloc has to act as malloc."""
-        if isinstance(pointer, Handle) and pointer.freed:
-            place, block = 0, None
-        else:
-            place, block = self.pipeline.locate(self._address(pointer))
-        if place == 1 and block.state == 6:
-            return block
-        if not self.pipeline.repaired and not session.heals:
-            return None
-        error = ForeignFreeError("the pointer was not allocated here")
-        if block is not None:
-            error = InvalidFreeError("the pointer is not the base of a block")
-        if (block is not None and block.state != 6) or isinstance(pointer, Handle):
-            error = UseAfterFreeError("the block was freed")
-        session.fail(error, Healing.REALLOC_AS_MALLOC)
-        return None
-
-    # --- memory -------------------------------------------------------------------------------
-
-    def memcpy(self, destination, source, size):
-        """Copy between regions that must not overlap; the value is the number of bytes copied."""
-        with self._session("memcpy") as session:
-            return self._copy(session, destination, source, size, may_overlap=False)
-
-    def memmove(self, destination, source, size):
-        """Copy between regions that may overlap; the value is the number of bytes copied."""
-        with self._session("memmove") as session:
-            return self._copy(session, destination, source, size, may_overlap=True)
-
-    def memset(self, destination, byte, size):
-        """Fill; the value is the number of bytes filled."""
-        with self._session("memset") as session:
-            (target,) = self._regions((destination, "destination"))
-            with self.checker.pinned(target):
-                count = self._bounded(session, size, target, writes=(target,))
-                if count:
-                    ctypes.memset(target.address, byte & 0xFF, count)
-            return session.result(count)
-
-    def memcmp(self, left, right, size):
-        """Compare; the value is -1, 0 or 1."""
-        with self._session("memcmp") as session:
-            regions = self._regions((left, "left"), (right, "right"))
-            with self.checker.pinned(*regions):
-                count = self._bounded(session, size, *regions)
-                first, second = (ctypes.string_at(r.address, count) for r in regions)
-            return session.result((first > second) - (first < second))
-
-    def memchr(self, pointer, byte, size):
-        """Search a byte; the value is its address or None."""
-        with self._session("memchr") as session:
-            (region,) = self._regions((pointer, "pointer"))
-            with self.checker.pinned(region):
-                count = self._bounded(session, size, region)
-                index = ctypes.string_at(region.address, count).find(bytes([byte & 0xFF]))
-            return session.result(region.address + index if index >= 0 else None)
-
-    def _copy(self, session, destination, source, size, may_overlap):
-        target, origin = self._regions((destination, "destination"), (source, "source"))
-        with self.checker.pinned(target, origin):
-            count = self._bounded(session, size, target, origin, writes=(target,))
-            overlap = abs(target.address - origin.address) < count
-            if overlap and not may_overlap and self.pipeline.repaired:
-                error = OverlapError("source and destination overlap")
-                session.fail(error, Healing.UPGRADE_TO_SAFE_VARIANT, count, count)
-            if count:
-                ctypes.memmove(target.address, origin.address, count)
-        return session.result(count)
-
-    def _bounded(self, session, size, *regions, writes=()):
-        """Return how many bytes a call may touch in all its regions; fails for fewer than asked."""
-        if not 0 <= size < SIZE_LIMIT:
-            session.fail(SizeOverflowError(f"{size} bytes"), Healing.CLAMP_SIZE, size % 2**64, 0)
-            known = [region.rest for region in regions]
-            return 0 if None in known or any(r.fault for r in regions) else min(known)
-        if size == 0 or not session.decide(regions[0].address, size, bool(writes)):
-            return 0
-        for region in regions:
-            if region.fault is not None:
-                session.fail(region.fault, Healing.RETURN_SAFE_DEFAULT, size, 0)
-                return 0
-            if region in writes and not region.writable:
-                error = OutOfBoundsError(f"{region.name} may not be written")
-                session.fail(error, Healing.RETURN_SAFE_DEFAULT, size, 0)
-                return 0
-        reachable = [self.checker.reachable(region, size) for region in regions]
-        count = min(reachable)
-        if count < size:
-            count = self._clamped(session, size, count, regions[reachable.index(count)])
-        return count
-
-    def _clamped(self, session, size, count, region):
-        if not self.pipeline.repaired and region.rest is not None and not session.heals:
-            return self._unclamped(region, size)
-        text = f"{size} bytes at {region.name} ({region.address:#x}), which has {count}"
-        session.fail(OutOfBoundsError(text), Healing.CLAMP_SIZE, size, count)
-        return count
-
-    def _unclamped(self, region, size):
-        """Under the reference's strict rules nothing is clamped; only unmapped memory stops it."""
-        return self.checker.span(region.address, size)
-
-    # --- strings ------------------------------------------------------------------------------
-
-    def strlen(self, pointer):
-        """Length of a string."""
-        with self._session("strlen") as session:
-            (region,) = self._regions((pointer, "string"))
-            with self.checker.pinned(region):
-                return session.result(self._length(session, region, None))
-
-    def strnlen(self, pointer, limit):
-        """Length of a string of at most `limit` characters."""
-        with self._session("strnlen") as session:
-            (region,) = self._regions((pointer, "string"))
-            with self.checker.pinned(region):
-                return session.result(self._length(session, region, limit))
-
-    def strcpy(self, destination, source):
-        """Copy a string; the value is the number of characters copied."""
-        with self._session("strcpy") as session:
-            target, origin = self._regions((destination, "destination"), (source, "source"))
-            with self.checker.pinned(target, origin):
-                return session.result(self._put_string(session, target, origin, None))
-
-    def strncpy(self, destination, source, limit):
-        """Copy at most `limit` characters and fill up to `limit` with zeros.
-
-        Like the C function it writes no terminator after `limit` characters. The value is the
-        number of characters copied.
-        """
-        with self._session("strncpy") as session:
-            target, origin = self._regions((destination, "destination"), (source, "source"))
-            with self.checker.pinned(target, origin):
-                room = self._bounded(session, limit, target, writes=(target,))
-                length = self._length(session, origin, room) if room else 0
-                clamped = session.healing.kind == Healing.CLAMP_SIZE
-                if clamped and length == room and room:
-                    length -= 1  # a repair leaves a string
-                if room:
-                    text = ctypes.string_at(origin.address, length) if length else b""
-                    ctypes.memmove(target.address, text.ljust(room, b"\0"), room)
-            return session.result(length)
-
-    def strcat(self, destination, source):
-        """Append a string; the value is the length of the result."""
-        with self._session("strcat") as session:
-            target, origin = self._regions((destination, "destination"), (source, "source"))
-            with self.checker.pinned(target, origin):
-                start = self._length(session, target, None)
-                if session.healing.kind != Healing.NONE:
-                    return session.result(start)
-                tail = self._shifted(target, start)
-                return session.result(start + self._put_string(session, tail, origin, None))
-
-    def strcmp(self, left, right):
-        """Compare strings; the value is -1, 0 or 1."""
-        with self._session("strcmp") as session:
-            regions = self._regions((left, "left"), (right, "right"))
-            with self.checker.pinned(*regions):
-                first, second = (
-                    ctypes.string_at(region.address, self._length(session, region, None))
-                    for region in regions
-                )
-            return session.result((first > second) - (first < second))
-
-    def strchr(self, pointer, character):
-        """Search a character, the terminator included; the value is its address or None."""
-        with self._session("strchr") as session:
-            (region,) = self._regions((pointer, "string"))
-            with self.checker.pinned(region):
-                length = self._length(session, region, None)
-                text = ctypes.string_at(region.address, length)
-            terminated = b"" if session.healing.kind else b"\0"
-            index = (text + terminated).find(bytes([character & 0xFF]))
-            return session.result(region.address + index if index >= 0 else None)
-
-    def _length(self, session, region, limit):
-        """Length of a string; fails when the memory ends before the string does."""
-        if limit is not None and limit <= 0:
-            return 0
-        if region.fault is not None:
-            session.fail(region.fault)
-            return 0
-        length, terminated = self._scan(region, limit)
-        if not terminated and length != limit:
-            text = f"no terminator in {length} bytes of {region.name} ({region.address:#x})"
-            if self.pipeline.repaired or session.heals:
-                session.fail(UnterminatedStringError(text), Healing.CLAMP_SIZE, length, length)
-        return length
-
-    def _scan(self, region, limit):
-        """Return (characters before the terminator or the end, whether there is a terminator)."""
-        end = limit
-        if region.rest is not None and self.pipeline.repaired:
-            end = region.rest if limit is None else min(limit, region.rest)
-        length = 0
-        while end is None or length < end:
-            here = region.address + length
-            part = PART - here % PART
-            if end is not None:
-                part = min(part, end - length)
-            if region.rest is None or not self.pipeline.repaired:
-                part = self.checker.span(here, part)
-            found = ctypes.string_at(here, part).find(b"\0")
-            if found >= 0:
-                return length + found, True
-            length += part
-            if part == 0:
-                break
-        return length, False
-
-    def _put_string(self, session, target, origin, limit):
-        """Copy a string with its terminator, truncated where a repair is due."""
-        length = self._length(session, origin, limit)
-        if session.healing.kind == Healing.RETURN_SAFE_DEFAULT:
-            return 0
-        if not session.decide(target.address, length + 1, True):
-            return 0
-        if target.fault is not None or not target.writable:
-            error = target.fault or OutOfBoundsError(f"{target.name} may not be written")
-            session.fail(error)
-            return 0
-        room = self.checker.reachable(target, length + 1)
-        if room <= length:
-            if not self.pipeline.repaired and not session.heals and target.rest is not None:
-                room = self._unclamped(target, length + 1)
-            else:
-                text = f"{length + 1} bytes at {target.name} ({target.address:#x}) with {room}"
-                kept = max(room - 1, 0)
-                error = OutOfBoundsError(text)
-                session.fail(error, Healing.TRUNCATE_WITH_NULL, length, kept)
-            length = max(room - 1, 0)
-        if room:
-            text = ctypes.string_at(origin.address, length) + b"\0"
-            ctypes.memmove(target.address, text, length + 1)
-        return length
-
-    # --- helpers ------------------------------------------------------------------------------
-
-    def _session(self, function, family=ApiFamily.STRING_MEMORY):
-        return CallSession(self.pipeline, function, family)
-
-    def _regions(self, *named):
-        return [self.checker.region(pointer, name) for pointer, name in named]
-
-    @staticmethod
-    def _shifted(region, offset):
-        rest = None if region.rest is None else region.rest - offset
-        return type(region)(
-            region.name,
-            region.address + offset,
-            rest,
-            region.writable,
-            region.fault,
-            region.outcome,
-        )
-
-    @staticmethod
-    def _is_null(pointer):
-        return pointer is None or (isinstance(pointer, int) and pointer == 0)
-
-    def _address(self, pointer):
-        return self.checker.region_address(pointer)
+FUNCTIONS = tuple(name for name in vars(GuardedLibrary) if not name.startswith("_"))
+__all__ = ["Call", "GuardedLibrary", "default_library", *FUNCTIONS]
 
 
 @functools.cache
-def default_library():
+def default_library() -> GuardedLibrary:
     """Return the library on the pipeline of the process, made at the first call."""
     return GuardedLibrary(default_pipeline())
 
 
-FUNCTIONS = tuple(name for name in vars(GuardedLibrary) if not name.startswith("_"))
-__all__ += list(FUNCTIONS)
-
-
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in FUNCTIONS:
         return getattr(default_library(), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if TYPE_CHECKING:
+    _library = default_library()
+    malloc = _library.malloc
+    calloc = _library.calloc
+    realloc = _library.realloc
+    free = _library.free
+    memcpy = _library.memcpy
+    memmove = _library.memmove
+    memset = _library.memset
+    memcmp = _library.memcmp
+    memchr = _library.memchr
+    strlen = _library.strlen
+    strnlen = _library.strnlen
+    strcpy = _library.strcpy
+    strncpy = _library.strncpy
+    strcat = _library.strcat
+    strcmp = _library.strcmp
+    strchr = _library.strchr

@@ -1,10 +1,13 @@
 """What ``python -m runtime_math compile`` compiles of the membrane."""
 
-from membrane import jit, pipeline_entry
+from collections.abc import Callable
+
+from membrane import jit
+from membrane.pipeline import compiled
 from runtime_math.precompile import entry_points
 
 
-def compilations():
+def compilations() -> dict[str, Callable[[], object]]:
     """Every function that the Python face and users' jitted code enter, by name.
 
     Returns
@@ -12,4 +15,4 @@ def compilations():
     dict of {str: callable}
         Each compiles its function, or loads it from the cache.
     """
-    return {**entry_points(pipeline_entry), **jit.compilations()}
+    return {**entry_points(compiled), **jit.compilations()}

@@ -2,6 +2,9 @@
 
 The plain ids run the reference's rules, which is what the original's figures are about; those that
 begin with ``repaired/`` run the rules that users get by default.
+
+``lookup/base/...`` and ``lookup/interior/...`` search the block of an address, its base or one
+inside it, among many blocks of one size; no kernel is asked.
 """
 
 import numpy as np
@@ -10,10 +13,17 @@ from bench import inputs
 from bench.benchmark import MODES, Benchmark, timed_calls, timed_loop
 from bench.used import used
 from membrane import ValidationPipeline
+from membrane.blocks.lookup import holding
+from membrane.blocks.slots import NO_SLOT
 from membrane.jit import new_cache, validate
+from membrane.pipeline.validation_pipeline import RULES
+from membrane.tables.words import PAGE_MASK
 from runtime_math.numerics.compilation import jitted
 
 _KINDS = ("null", "foreign", "known")
+_PLACES = ("base", "interior")
+_LOOKUP_BLOCKS = 65_536
+_LOOKUP_BYTES = 256
 
 
 @jitted
@@ -23,6 +33,16 @@ def validate_loop(states, caches, address, loops):
     for _ in range(loops):
         total += used(validate(states[0], caches[0], address))
     return total
+
+
+@jitted
+def lookup_loop(states, addresses, loops):
+    """Search the blocks of addresses, one after the other and again from the first."""
+    found, place = 0, 0
+    for _ in range(loops):
+        found += holding(states[0].arena, addresses[place]) != NO_SLOT
+        place = place + 1 if place + 1 < len(addresses) else 0
+    return found
 
 
 def _pipeline(rules, mode):
@@ -51,6 +71,31 @@ def _prepare_loop(kind, rules, mode):
     return keeping_the_pipeline
 
 
+def _lookup_addresses(pipeline, kind):
+    """Addresses in random order, one in each block."""
+    random = np.random.default_rng(inputs.TRAFFIC_SEED)
+    allocated = [pipeline.allocate_address(_LOOKUP_BYTES) for _ in range(_LOOKUP_BLOCKS)]
+    bases = random.permutation(np.array(allocated, np.uint64))
+    if kind == "base":
+        return bases
+    offsets = random.integers(1, _LOOKUP_BYTES, _LOOKUP_BLOCKS, dtype=np.uint64)
+    # The reference's rules look in the page of the base only.
+    return bases + np.minimum(offsets, PAGE_MASK - (bases & PAGE_MASK))
+
+
+def _prepare_lookup(kind, rules):
+    pipeline = _pipeline(rules, "")
+    addresses = _lookup_addresses(pipeline, kind)
+    if lookup_loop(pipeline.states, addresses, _LOOKUP_BLOCKS) != _LOOKUP_BLOCKS:
+        raise RuntimeError(f"some {kind} addresses were not found under {rules} rules")
+    timing = _warm(timed_loop(lookup_loop, pipeline.states, addresses))
+
+    def keeping_the_pipeline(loops, _pipeline=pipeline):
+        return timing(loops)
+
+    return keeping_the_pipeline
+
+
 def _prepared(prepare, *case):
     return lambda: prepare(*case)
 
@@ -69,4 +114,9 @@ def benchmarks():
                     )
                     for mode in MODES
                 ]
+    found += [
+        Benchmark(f"lookup/{kind}/{rules}", _prepared(_prepare_lookup, kind, rules))
+        for kind in _PLACES
+        for rules in RULES
+    ]
     return found

@@ -43,6 +43,8 @@ def test_ids_are_those_of_the_original_and_their_relatives():
     for kind in ("null", "foreign", "known"):
         for place in ("", "jit/"):
             assert {f"{place}validate_{kind}{mode}" for mode in ("", "/strict", "/hardened")} <= ids
+    for place in ("base", "interior"):
+        assert {f"lookup/{place}/{rules}" for rules in ("reference", "repaired")} <= ids
     assert {f"monitor/{name}" for name in MONITOR_NAMES} <= ids
     assert {"startup/cold", "startup/warm", "startup/import_numba", "memory/kernel"} <= ids
     assert set(reference.RATIOS) <= ids

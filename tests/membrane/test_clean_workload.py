@@ -5,7 +5,7 @@ import pytest
 
 from membrane import ValidationPipeline
 from membrane.jit import allocate_aligned, free, new_cache, validate
-from membrane.memory import load_byte, store_byte
+from membrane.tables.memory import load_byte, store_byte
 from runtime_math.numerics.compilation import jitted
 
 OPERATIONS = 1_000_000

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from membrane import fingerprint
+from membrane.blocks import fingerprint
 
 MASK = 2**64 - 1
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from membrane.bloom import BloomFilter, sizing
-from membrane.page_oracle import LARGEST_RANGE, PageOracle
+from membrane.tables.bloom import BloomFilter, sizing
+from membrane.tables.page_oracle import PageOracle
+from membrane.tables.words import LARGEST_BLOCK
 
 words = st.integers(0, 2**64 - 1)
 
@@ -87,7 +88,7 @@ def test_a_saturated_page_stays_owned():
     assert pages.query(0x1000)
 
 
-@pytest.mark.parametrize("size", [-1, LARGEST_RANGE + 1, 2**64, 1.0, True])
+@pytest.mark.parametrize("size", [-1, LARGEST_BLOCK + 1, 2**64, 1.0, True])
 def test_a_range_that_can_not_be_counted_is_refused(size):
     with pytest.raises((TypeError, ValueError), match="size"):
         PageOracle().insert(0x1000, size)

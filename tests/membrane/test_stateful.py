@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from membrane import FreeResult, Outcome, RegionSource, SafetyState, ValidationPipeline
-from membrane.arena import Arena
+from membrane.blocks.arena import Arena
 
 MAX_BYTES, MAX_ENTRIES = 3000, 5
 FOUND = (Outcome.VALIDATED, Outcome.CACHED_VALID)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from membrane import page_index, table
+from membrane.tables import hash_map, page_index
 
 # Keys that collide: few distinct values, and neighbours.
 keys = st.integers(0, 60).map(lambda n: n * 2**58 % (2**64 - 1)) | st.integers(0, 200)
@@ -12,20 +12,20 @@ keys = st.integers(0, 60).map(lambda n: n * 2**58 % (2**64 - 1)) | st.integers(0
 
 @given(st.lists(st.tuples(st.sampled_from("srf"), keys, st.integers(0, 2**64 - 2)), max_size=300))
 def test_table_is_a_dict(steps):
-    storage = np.zeros(1, table.TABLE)
+    storage = np.zeros(1, hash_map.HASH_MAP)
     model = {}
     for step, key, value in steps:
         if step == "s":
-            assert table.store(storage[0], np.uint64(key), np.uint64(value))
+            assert hash_map.store(storage[0], np.uint64(key), np.uint64(value))
             model[key] = value
         elif step == "r":
-            assert table.remove(storage[0], np.uint64(key)) == (model.pop(key, None) is not None)
-        found = int(table.find(storage[0], np.uint64(key)))
-        assert found == model.get(key, int(table.MISSING))
+            assert hash_map.remove(storage[0], np.uint64(key)) == (model.pop(key, None) is not None)
+        found = int(hash_map.find(storage[0], np.uint64(key)))
+        assert found == model.get(key, int(hash_map.MISSING))
     assert storage[0]["count"] == len(model)
     for key, value in model.items():
-        assert table.find(storage[0], np.uint64(key)) == value
-    table.release(storage[0])
+        assert hash_map.find(storage[0], np.uint64(key)) == value
+    hash_map.release(storage[0])
 
 
 # Gaps and sizes from a granule to several chunks of 16 MiB.

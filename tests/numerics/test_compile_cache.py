@@ -117,7 +117,7 @@ def test_an_edit_reaches_its_dependants_and_nobody_else():
         assert "runtime_math.monitors.changepoint" in dependencies(name)
         assert "runtime_math.kernel" not in dependencies(name)
     # The membrane reaches the kernel through addresses, so that no monitor is linked into it.
-    for name in ("membrane.jit", "membrane.pipeline_entry"):
+    for name in ("membrane.jit", "membrane.pipeline.compiled"):
         assert "runtime_math.monitors.changepoint" not in dependencies(name)
         assert "runtime_math.numerics.compilation" in dependencies(name)
     for path in (PACKAGE / "monitors").glob("[a-z]*.py"):

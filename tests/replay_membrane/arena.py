@@ -1,7 +1,9 @@
 """Golden operations of the arena."""
 
-from membrane import arena as arena_module
-from membrane.arena import Arena, FreeResult
+import numpy as np
+
+from membrane.blocks.arena import Arena, FreeResult
+from membrane.blocks.lookup import holding, shard_of
 from tests.replay_membrane.scripted import ScriptedSource
 
 
@@ -69,7 +71,7 @@ def described(arena, source, user):
         "generation": int(slot["generation"]),
         "header": source.read(user - 16, 16).hex(),
         "canary": source.read(user + int(slot["user_size"]), 8).hex(),
-        "shard": int(arena_module.shard_of(slot["user_base"])),
+        "shard": int(shard_of(slot["user_base"])),
         "slot": int(slot["number"]),
     }
 
@@ -79,14 +81,14 @@ def exact_slot(arena, user):
     block = arena.lookup(user)
     if block is None or block.user_base != user:
         return None
-    identity = arena_module.lookup(arena.record, arena_module.np.uint64(user))
+    identity = holding(arena.record, np.uint64(user))
     return arena.slots()[int(identity)]
 
 
 def freed(arena, ptr, result, drained):
     """What the vectors record about a free."""
     slot = exact_slot(arena, ptr)
-    number = int(arena_module.shard_of(arena_module.np.uint64(ptr)))
+    number = int(shard_of(np.uint64(ptr)))
     return {
         "ret": result,
         "drained": [list(block) for block in drained],

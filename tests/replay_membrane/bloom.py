@@ -1,6 +1,6 @@
 """Golden operations of the Bloom filter."""
 
-from membrane.bloom import BloomFilter, sizing
+from membrane.tables.bloom import BloomFilter, sizing
 
 
 class Replay:

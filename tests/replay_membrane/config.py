@@ -1,7 +1,13 @@
-"""Golden operations of the mode parsers."""
+"""Golden operations of the mode parsers.
 
-from membrane import config
+The environment's words are the package's; that a program may also ask for off by a word, and what
+a mode does, is stated here: the package takes a `SafetyLevel` instead.
+"""
+
+from runtime_math.config import parse_mode
 from runtime_math.types import SafetyLevel
+
+OFF_WORDS = ("off", "none", "disabled")
 
 
 class Replay:
@@ -9,14 +15,14 @@ class Replay:
         pass
 
     def parse(self, text):
-        return {"loose": config.parse_loose(text), "env": config.parse_env(text)}
+        loose = SafetyLevel.OFF if text.lower() in OFF_WORDS else parse_mode(text)
+        return {"loose": loose, "env": parse_mode(text)}
 
     def flags(self, mode):
-        mode = SafetyLevel(mode)
         return {
-            "heals_enabled": config.heals_enabled(mode),
-            "validation_enabled": config.validation_enabled(mode),
+            "heals_enabled": mode == SafetyLevel.HARDENED,
+            "validation_enabled": mode != SafetyLevel.OFF,
         }
 
     def default(self):
-        return {"ret": config.parse_env(None)}
+        return {"ret": parse_mode(None)}

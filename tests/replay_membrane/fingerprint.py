@@ -1,6 +1,6 @@
 """Golden operations of header and canary."""
 
-from membrane import fingerprint
+from membrane.blocks import fingerprint
 
 
 class Replay:

@@ -1,6 +1,6 @@
 """Golden operations of the pointer abstraction."""
 
-from membrane import galois
+from membrane.stages import galois
 
 
 class Replay:

@@ -1,6 +1,6 @@
 """Golden operations of the table of repairs."""
 
-from membrane.heal import Healing, HealingPlan, HealingPolicy
+from membrane.stages.heal import Healing, HealingPlan, HealingPolicy
 
 
 def spelled(plan):

@@ -1,6 +1,6 @@
 """Golden operations of the safety states."""
 
-from membrane import lattice
+from membrane.blocks import lattice
 
 
 class Replay:

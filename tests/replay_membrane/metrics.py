@@ -1,6 +1,6 @@
 """Golden operations of the counters."""
 
-from membrane.metrics import Counter, Metrics
+from membrane.stages.metrics import Counter, Metrics
 
 
 class Replay:

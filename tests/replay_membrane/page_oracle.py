@@ -1,6 +1,6 @@
 """Golden operations of the page oracle."""
 
-from membrane.page_oracle import PageOracle
+from membrane.tables.page_oracle import PageOracle
 
 
 class Replay:

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from membrane import arena as arena_module
-from membrane import page_oracle
-from membrane.arena import Arena
+from membrane.blocks.arena import Arena
+from membrane.blocks.slots import SHARD_COUNT
 from membrane.pipeline import ValidationPipeline
+from membrane.tables import page_oracle
 from runtime_math.decision import unpack_decision
 from runtime_math.types import SafetyLevel
 from tests.replay_membrane.arena import described, freed
@@ -119,7 +119,7 @@ class Replay:
         return {"snapshot": self.pipeline.kernel.snapshot()._asdict()}
 
     def arena_state(self):
-        shards = range(arena_module.SHARD_COUNT)
+        shards = range(SHARD_COUNT)
         return {
             "shards": [list(self.arena.shard_statistics(shard)) for shard in shards],
             "next_generation": self.arena.record["next_generation"],

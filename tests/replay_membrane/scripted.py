@@ -1,6 +1,6 @@
 """The memory of a recorded run: addresses as recorded, bytes in a sparse store."""
 
-from membrane.source import MemorySource
+from membrane.blocks.memory_source import MemorySource
 
 
 class ScriptedSource(MemorySource):

@@ -1,6 +1,6 @@
 """Golden operations of the safe order of stages."""
 
-from membrane.ptr_validator import safe_order
+from membrane.stages.stage_order import safe_order
 from runtime_math.faithful.ordering import pack_ordering, unpack_ordering
 
 

@@ -1,6 +1,6 @@
 """Golden operations of the validation cache."""
 
-from membrane.tls_cache import ValidationCache
+from membrane.stages.tls_cache import ValidationCache
 
 
 class Replay:

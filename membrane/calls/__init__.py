@@ -1,0 +1,1 @@
+"""C functions that are called only with pointers that have been validated."""

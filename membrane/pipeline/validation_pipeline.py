@@ -1,0 +1,371 @@
+"""The Python face of the pipeline: blocks as buffers, outcomes as values, errors as exceptions."""
+
+from __future__ import annotations
+
+import mmap
+import secrets
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+
+from membrane.blocks.arena import (
+    QUARANTINE_MAX_BYTES,
+    QUARANTINE_MAX_ENTRIES,
+    Block,
+    FreeResult,
+)
+from membrane.blocks.fingerprint import REFERENCE_KEY
+from membrane.blocks.lattice import SafetyState
+from membrane.blocks.lookup import Place
+from membrane.blocks.memory_source import MemorySource
+from membrane.pipeline import compiled
+from membrane.pipeline.buffers import buffer_range
+from membrane.pipeline.handle import Handle, Lease
+from membrane.pipeline.outcome import ValidationOutcome
+from membrane.pipeline.resources import COLLECTOR_POINTS, Memory, Resources, ThreadCache
+from membrane.stages import kernel_link
+from membrane.stages.heal import Healing, HealingPolicy
+from membrane.stages.metrics import Counter
+from membrane.stages.outcomes import Outcome
+from membrane.tables.bloom import DEFAULT_EXPECTED_ITEMS, DEFAULT_FALSE_POSITIVE_RATE, sizing
+from membrane.tables.words import LARGEST_BLOCK
+from runtime_math.calls_for import calls_for
+from runtime_math.config import configured_mode
+from runtime_math.kernel import RuntimeMathKernel
+from runtime_math.numerics.entry_point import EntryPoint
+from runtime_math.types import SafetyLevel
+from runtime_math.validation import integer, member, uint64
+
+if TYPE_CHECKING:
+    from membrane.pipeline.buffers import Address, Buffered
+
+Rules: TypeAlias = Literal["reference", "repaired"]
+RULES: tuple[Rules, ...] = get_args(Rules)
+_PROCESS_KEY = tuple(np.uint64(secrets.randbits(64)) for _ in range(2))
+_range_size = integer(0, LARGEST_BLOCK)
+
+
+class ValidationPipeline:
+    """Pointer validation in front of real memory.
+
+    Parameters
+    ----------
+    mode : SafetyLevel or int, optional
+        By default the mode of the environment variable ``GLIBC_RUST_MODE``.
+    rules : {"repaired", "reference"}
+        Which rule set; see `membrane.stages.seven_stages`.
+    source : MemorySource, optional
+        Where memory comes from; by default the C library.
+    quarantine_max_bytes, quarantine_max_entries : int
+        Limits of the quarantine: totals, or under reference rules per shard.
+
+    Notes
+    -----
+    Threads may share a pipeline: every call is atomic. A child process may go on using its copy
+    after a fork. Jitted code that works on `states` without the interpreter lock needs a lock of
+    its own.
+
+    Examples
+    --------
+    >>> pipeline = ValidationPipeline()
+    >>> with pipeline.allocate(64) as block:
+    ...     block[:5] = list(b"hello")
+    ...     outcome = pipeline.validate(block.address + 60)
+    >>> outcome.outcome, outcome.remaining
+    (<Outcome.VALIDATED: 2>, 4)
+    >>> pipeline.validate(outcome.address).outcome
+    <Outcome.TEMPORAL_VIOLATION: 4>
+    """
+
+    def __init__(
+        self,
+        mode: SafetyLevel | int | None = None,
+        rules: Rules = "repaired",
+        source: MemorySource | None = None,
+        quarantine_max_bytes: int = QUARANTINE_MAX_BYTES,
+        quarantine_max_entries: int = QUARANTINE_MAX_ENTRIES,
+    ) -> None:
+        if rules not in RULES:
+            raise ValueError(f"rules must be one of {', '.join(RULES)}, got {rules!r}")
+        self.rules: Rules = rules
+        self.mode = SafetyLevel(
+            configured_mode() if mode is None else member(SafetyLevel)("mode", mode)
+        )
+        self.repaired = rules == "repaired"
+        self.kernel = RuntimeMathKernel(self.mode)
+        self._resources = Resources(source, self.kernel, self.repaired)
+        self.states = self._resources.storage
+        self._start(
+            uint64("quarantine_max_bytes", quarantine_max_bytes),
+            uint64("quarantine_max_entries", quarantine_max_entries),
+        )
+        self._caches = ThreadCache(self._resources.address)
+        self._validate: Callable[[int, Any], ValidationOutcome]
+        self._validate = compiled.validate_entry.address_call
+        # Whether a validation needs nothing but the compiled code, unless a lease has departed.
+        self._direct = source is None
+        self._departed = self._resources.departed
+        self._finalizer = weakref.finalize(self, self._resources.close)
+        self._finalizer.atexit = False
+
+    def _start(self, quarantine_max_bytes: np.uint64, quarantine_max_entries: np.uint64) -> None:
+        for point in COLLECTOR_POINTS:
+            point.address_call  # noqa: B018 (a cached property that compiles)
+        record = self.states[0]
+        if self._resources.source is not None:
+            self._resources.source.connect(record["arena"]["source"])
+        states = self.kernel.states
+        kernel_link.connect(record["link"], states, calls_for(states.dtype))
+        compiled.start_entry.address_call(
+            self._resources.address,
+            self.mode,
+            self.repaired,
+            *(_PROCESS_KEY if self.repaired else REFERENCE_KEY),
+            quarantine_max_bytes,
+            quarantine_max_entries,
+            mmap.PAGESIZE,
+            *sizing(DEFAULT_EXPECTED_ITEMS, DEFAULT_FALSE_POSITIVE_RATE),
+        )
+        if not record["bloom"]["words"]:
+            raise MemoryError("no memory for the Bloom filter")
+
+    def _call(self, point: EntryPoint, *arguments: int) -> Any:
+        return self._resources.call(point, *arguments)
+
+    # --- blocks -------------------------------------------------------------------------------
+
+    def allocate_address(self, size: int, align: int = 16) -> int | None:
+        """Allocate and register a block.
+
+        Parameters
+        ----------
+        size : int
+            Bytes, 0 to 2^64 - 1.
+        align : int, default 16
+            A power of two; less than 16 counts as 16.
+
+        Returns
+        -------
+        int or None
+            Address of the first byte; None when the size, the alignment or the source fails.
+        """
+        size, align = int(uint64("size", size)), int(uint64("align", align))
+        address: int = self._call(compiled.allocate_entry, size, align)
+        return address or None
+
+    def allocate(self, size: int, align: int = 16) -> Handle:
+        """Allocate a block and return its handle, an array of bytes over the block itself.
+
+        Returns
+        -------
+        Handle
+
+        Raises
+        ------
+        ValueError
+            The size is not from 0 to 2^64 - 1, or the alignment is not a power of two.
+        MemoryError
+            The source has no such block.
+        """
+        effective = max(int(uint64("align", align)), 16)
+        if effective & (effective - 1):
+            raise ValueError(f"align must be a power of two, got {align}")
+        address = self.allocate_address(size, align)
+        if address is None:
+            raise MemoryError(f"no memory for {size} bytes aligned to {effective}")
+        return Handle.of(Lease(self._resources, address, self))
+
+    def free(self, block: Address | Handle) -> FreeResult:
+        """Free a block.
+
+        Parameters
+        ----------
+        block : int or Handle
+            A base address, or a handle, which frees the very block it was made for.
+
+        Returns
+        -------
+        FreeResult
+        """
+        if isinstance(block, Handle):
+            return block.own_lease().free()
+        return FreeResult(self._call(compiled.free_entry, int(uint64("address", block))))
+
+    def register_allocation(self, base: Address, size: int) -> None:
+        """Declare a range as ours to the filter and the page oracle."""
+        self._range(compiled.register_entry, base, size)
+
+    def deregister_allocation(self, base: Address, size: int) -> None:
+        """Take a range out of the page oracle."""
+        self._range(compiled.deregister_entry, base, size)
+
+    def _range(self, point: EntryPoint, base: Address, size: int) -> None:
+        self._call(point, int(uint64("base", base)), _range_size("size", size))
+
+    # --- validation ---------------------------------------------------------------------------
+
+    def validate(self, target: Address | Buffered) -> ValidationOutcome:
+        """Classify an address, or the start of a buffer.
+
+        Parameters
+        ----------
+        target : int or buffer
+            An address from 0 to 2^64 - 1, or any object with a contiguous buffer: it is alive, so
+            where the membrane does not own its memory, somebody else does.
+
+        Returns
+        -------
+        ValidationOutcome
+        """
+        if target.__class__ is int and self._direct and not self._departed:
+            try:
+                return self._validate(self._caches.address, target)
+            except OverflowError:
+                uint64("address", target)
+                raise
+        if isinstance(target, (int, np.integer)):
+            return self._classify(int(uint64("address", target)))
+        address, length = buffer_range(target)
+        found = self._classify(address)
+        if found.outcome not in (Outcome.FOREIGN, Outcome.RELEASED, Outcome.WILD):
+            return found
+        if not self.disown(address, length):
+            return found
+        return ValidationOutcome(
+            Outcome.FOREIGN, address, SafetyState.UNKNOWN, address, length, None
+        )
+
+    def _classify(self, address: int) -> ValidationOutcome:
+        found: ValidationOutcome = self._resources.run(
+            self._validate, self._caches.address, address
+        )
+        return found
+
+    def disown(self, address: int, size: int) -> bool:
+        """Forget blocks that were released from a range which somebody else is known to own.
+
+        Returns
+        -------
+        bool
+            False where nobody else can own it: a view keeps the memory of a freed block.
+        """
+        return not self.repaired or bool(self._call(compiled.disown_entry, address, size))
+
+    def locate(self, address: Address) -> tuple[Place, Block | None]:
+        """Return the `Place` of an address and the block it belongs to; tells the kernel nothing.
+
+        Returns
+        -------
+        tuple of (Place, Block or None)
+        """
+        point = compiled.locate_entry
+        place, *facts = self._call(point, int(uint64("address", address)))
+        if place == Place.NOWHERE:
+            return Place.NOWHERE, None
+        return Place(place), Block.of(*facts[:5])
+
+    def mapped_span(self, address: Address, size: int) -> int:
+        """Return how many of `size` bytes from an address on the process has before a hole."""
+        span = (int(uint64("address", address)), int(uint64("size", size)))
+        return int(self._call(compiled.mapped_span_entry, *span))
+
+    def foreign_span(self, address: Address, size: int) -> int:
+        """Return how many of `size` foreign bytes there are before a hole or a block of ours."""
+        span = (int(uint64("address", address)), int(uint64("size", size)))
+        return int(self._call(compiled.foreign_span_entry, *span))
+
+    def pin_around(self, address: int) -> Memory | None:
+        """Keep the memory of the block around an address until `unpin`; None where is no block."""
+        memory = Memory(*self._call(compiled.pin_around_entry, address))
+        return memory if memory.total else None
+
+    def unpin(self, memory: Memory) -> None:
+        """Undo one `pin_around`."""
+        self._call(compiled.unpin_entry, *memory)
+
+    @property
+    def record(self) -> np.void:
+        """State of the arena (what `Arena` has in its place)."""
+        arena: np.void = self.states[0]["arena"]
+        return arena
+
+    # --- reports ------------------------------------------------------------------------------
+
+    def metrics(self) -> dict[str, int]:
+        """Return the fourteen counters by name."""
+        counts = self.states[0]["metrics"]["counts"].tolist()
+        return dict(zip((counter.name.lower() for counter in Counter), counts, strict=True))
+
+    def cache_statistics(self) -> tuple[int, int]:
+        """Return (hits, misses) of the calling thread's cache."""
+        cache = self._caches.storage[0]["cache"]
+        return int(cache["hits"]), int(cache["misses"])
+
+    @property
+    def healing(self) -> HealingPolicy:
+        """The table of repairs of this pipeline, with its counters."""
+        policy = object.__new__(HealingPolicy)
+        policy._parameters = ()
+        policy._bind(self.states["healing"])
+        return policy
+
+    def note_healing(self, kind: Healing, counter: Counter | None = None) -> None:
+        """Count a repair that was made, in the policy and in the metrics.
+
+        Parameters
+        ----------
+        kind : Healing
+        counter : Counter, optional
+            Besides `Counter.HEALS`.
+        """
+        self.healing.note(kind)
+        counts = self.states[0]["metrics"]["counts"]
+        for index in (Counter.HEALS, counter):
+            if index is not None:
+                counts[index] += np.uint64(1)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return rules, mode, blocks and bytes in use and in quarantine, metrics and repairs."""
+        record = self.record
+        quarantines = record["shards"]["quarantine"]
+        return {
+            "rules": self.rules,
+            "mode": self.mode.name.lower(),
+            "live_blocks": int(record["live_count"]),
+            "live_bytes": int(record["live_bytes"]),
+            "quarantined_blocks": int(quarantines["count"].sum()),
+            "quarantined_bytes": int(quarantines["bytes"].sum()),
+            "graves": int(record["graves"]["count"]),
+            "metrics": self.metrics(),
+            "repairs": self.healing.counters(),
+        }
+
+    def last_trace(self) -> np.void:
+        """Return the kernel calls of the latest validation; see `membrane.stages.state.TRACE`."""
+        trace: np.void = self.states[0]["trace"].copy()
+        return trace
+
+    def __repr__(self) -> str:
+        return f"<ValidationPipeline rules={self.rules} mode={self.mode.name.lower()}>"
+
+    # --- end of life --------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Release all memory, blocks in use included; memory under a view goes with the view."""
+        with self._resources.lock:
+            self._direct = False
+            self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

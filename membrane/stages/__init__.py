@@ -1,0 +1,1 @@
+"""The seven stages of a validation, and what they remember."""

@@ -1,0 +1,140 @@
+"""The kernel as the pipeline calls it: compiled functions at addresses.
+
+Calling through an address instead of by name keeps the whole kernel (46 monitors) out of the
+module of every function that validates a pointer: users' jitted code compiles in the time that its
+own code takes, and there is one copy of the kernel's machine code per process.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from membrane.tables.words import ZERO
+from runtime_math.decision import pack_decision
+from runtime_math.numerics.compilation import jitted
+from runtime_math.types import (
+    ApiFamily,
+    HealingAction,
+    MembraneAction,
+    SafetyLevel,
+    ValidationProfile,
+)
+
+LINK = np.dtype(
+    [
+        ("kernel", np.uint64),
+        ("decide", np.uint64),
+        ("observe", np.uint64),
+        ("check_ordering", np.uint64),
+        ("note_check_order", np.uint64),
+    ],
+    align=True,
+)
+_WORD, _FLAG = ir.IntType(64), ir.IntType(1)
+_U64, _I64, _BOOL = types.uint64, types.int64, types.boolean
+# What a decision looks like while a batch of another thread keeps the kernel busy: check fully.
+BUSY_DECISION = pack_decision.py_func(
+    int(SafetyLevel.STRICT),
+    int(ApiFamily.POINTER_VALIDATION),
+    int(ValidationProfile.FULL),
+    int(MembraneAction.FULL_VALIDATE),
+    int(HealingAction.NONE),
+    0,
+)
+# What the kernel is told of every validation: a pointer is looked at, and nobody waits for it.
+FAMILY = np.int64(ApiFamily.POINTER_VALIDATION)
+NO_CONTENTION = np.int64(0)
+
+
+def _caller(*argument_types):
+    """Make an intrinsic that calls the function of these arguments at an address."""
+    kinds = [_FLAG if kind == _BOOL else _WORD for kind in argument_types]
+
+    def emit(context, builder, signature, arguments):
+        pointer = ir.FunctionType(_WORD, kinds).as_pointer()
+        values = [
+            context.get_value_as_argument(builder, kind, value)
+            if kind != _BOOL
+            else builder.trunc(value, _FLAG)
+            if value.type != _FLAG
+            else value
+            for kind, value in zip(argument_types, arguments[1:], strict=True)
+        ]
+        return builder.call(builder.inttoptr(arguments[0], pointer), values)
+
+    return types.int64(_U64, *argument_types), emit
+
+
+@intrinsic
+def _call_decide(typing_context, function, kernel, mode, family, addr, size, write, wait, negative):
+    return _caller(_U64, _I64, _I64, _U64, _U64, _BOOL, _I64, _BOOL)
+
+
+@intrinsic
+def _call_observe(typing_context, function, kernel, family, profile, cost, adverse):
+    return _caller(_U64, _I64, _I64, _U64, _BOOL)
+
+
+@intrinsic
+def _call_check_ordering(typing_context, function, kernel, family, aligned, recent):
+    return _caller(_U64, _I64, _BOOL, _BOOL)
+
+
+@intrinsic
+def _call_note(typing_context, function, kernel, family, aligned, recent, order, position):
+    return _caller(_U64, _I64, _BOOL, _BOOL, _I64, _I64)
+
+
+@jitted
+def decide(link, mode, address, bloom_negative):
+    """Return a packed decision; see `runtime_math.decision`."""
+    packed = _call_decide(
+        link.decide,
+        link.kernel,
+        np.int64(mode),
+        FAMILY,
+        address,
+        ZERO,
+        False,
+        NO_CONTENTION,
+        bloom_negative,
+    )
+    return packed if packed >= 0 else BUSY_DECISION
+
+
+@jitted
+def observe(link, profile, cost_ns, adverse):
+    """Tell the kernel how a validation went."""
+    _call_observe(link.observe, link.kernel, FAMILY, np.int64(profile), cost_ns, adverse)
+
+
+@jitted
+def check_ordering(link, aligned, recent_page):
+    """Return the kernel's present order of stages."""
+    return _call_check_ordering(link.check_ordering, link.kernel, FAMILY, aligned, recent_page)
+
+
+@jitted
+def note_check_order(link, aligned, recent_page, order, position):
+    """Tell the kernel at which position of an order a validation ended (-1: none)."""
+    _call_note(
+        link.note_check_order,
+        link.kernel,
+        FAMILY,
+        aligned,
+        recent_page,
+        np.int64(order),
+        np.int64(position),
+    )
+
+
+def connect(record: np.void, states: np.ndarray[Any, Any], calls: Any) -> None:
+    """Point a record of dtype `LINK` at a kernel state and at its compiled `Calls`."""
+    record["kernel"] = states.ctypes.data
+    record["decide"] = calls.decide.c_address
+    record["observe"] = calls.observe.c_address
+    record["check_ordering"] = calls.check_ordering.c_address
+    record["note_check_order"] = calls.note_check_order.c_address

@@ -1,0 +1,1 @@
+"""Words of real memory, and tables in the C heap that jitted code can grow."""
