@@ -95,6 +95,9 @@ FAMILY_COUNT = len(ApiFamily)
 PROFILE_COUNT = len(ValidationProfile)
 PROBE_COUNT = len(Probe)
 
+# Parts per million, of one.
+PPM = 1_000_000
+
 
 class RuntimeContext(
     NamedTuple(
