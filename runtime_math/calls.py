@@ -180,23 +180,25 @@ def _decide_row(state, mode, context):
     return decide_packed(
         state,
         mode,
-        int(context.family),
+        np.int64(context.family),
         context.addr_hint,
         context.requested_bytes,
         context.is_write,
-        int(context.contention_hint),
+        np.int64(context.contention_hint),
         context.bloom_negative,
     )
 
 
 def _replay_event(state, event, result):
     """Make the call that an event stands for and store what it returned."""
-    family = int(event.family)
+    family = np.int64(event.family)
     result.kind = event.kind
     if event.kind == DECIDE:
-        store_decision(_decide_row(state, int(event.mode), event), result)
+        store_decision(_decide_row(state, np.int64(event.mode), event), result)
     elif event.kind == OBSERVE:
-        observe_validation_result(state, family, int(event.profile), event.cost_ns, event.adverse)
+        observe_validation_result(
+            state, family, np.int64(event.profile), event.cost_ns, event.adverse
+        )
     elif event.kind == OVERLAP:
         result.consistent = note_overlap(state, event.left_shard, event.right_shard, event.witness)
     elif event.kind == CHECK_ORDERING:
@@ -207,7 +209,7 @@ def _replay_event(state, event, result):
             family,
             event.aligned,
             event.recent_page,
-            int(event.ordering),
+            np.int64(event.ordering),
             event.exit_stage,
         )
 
@@ -225,7 +227,11 @@ def observe_rows(states, outcomes):
     for row in range(outcomes.shape[0]):
         outcome = outcomes[row]
         observe_validation_result(
-            state, int(outcome.family), int(outcome.profile), outcome.cost_ns, outcome.adverse
+            state,
+            np.int64(outcome.family),
+            np.int64(outcome.profile),
+            outcome.cost_ns,
+            outcome.adverse,
         )
 
 
