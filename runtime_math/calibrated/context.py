@@ -34,42 +34,32 @@ def learning_weights(state, family):
 
 
 @jitted
-def look_at_context(
+def absorb_context(
     state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
 ):
-    """Work out what the detectors are shown of a call."""
+    """Take in the context of a call; returns the p-value of its size."""
     octaves = math.log2(np.float64(contention_hint) + 1.0)
     over_level = octaves - state.contention_level.level
     tested = contention_bin(over_level - CONTENTION_TOLERANCE_OCTAVES)
     contention_p = tail_histogram.p_value(state.contention, tested, lottery.draw(state.lottery))
     size = bytes_bin(requested_bytes)
     bytes_p = tail_histogram.p_value(state.bytes[family], size, lottery.draw(state.lottery))
-    new = page_novelty.observe(state.pages, addr_hint)
-    return ContextSight(
+    new_page = page_novelty.observe(state.pages, addr_hint)
+    sight = ContextSight(
         family,
         addr_hint,
         requested_bytes,
         is_write,
         contention_hint,
         bloom_negative,
-        new,
-        bloom_negative and new,
+        new_page,
+        bloom_negative and new_page,
         requested_bytes >= BYTE_LIMIT[mode] // np.uint64(2),
         over_level,
         contention_p,
         size,
         bytes_p,
         state.previous_family,
-    )
-
-
-@jitted
-def absorb_context(
-    state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
-):
-    """Take in the context of a call; returns the p-value of its size."""
-    sight = look_at_context(
-        state, mode, family, addr_hint, requested_bytes, is_write, contention_hint, bloom_negative
     )
     # A family in an alarm of its own is kept out of the streams that all share.
     feed_context(state, sight, not state.alarms[family].active or state.alarms[GLOBAL].active)
@@ -79,4 +69,4 @@ def absorb_context(
         weights = learning_weights(state, released)
         learn_contexts(state, released, state.contexts.released, weights)
     state.previous_family = family
-    return sight.bytes_p
+    return bytes_p
