@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 from numba import types
 
 from runtime_math.numerics.compilation import jitted
@@ -33,10 +34,10 @@ CALL_CONTEXT = types.NamedTuple(FIELD_TYPES, CallContext)
 def context_of(record):
     """Context in a record with the fields of `runtime_math.records.CONTEXT`."""
     return CallContext(
-        int(record.family),
+        np.int64(record.family),
         record.addr_hint,
         record.requested_bytes,
         record.is_write,
-        int(record.contention_hint),
+        np.int64(record.contention_hint),
         record.bloom_negative,
     )

@@ -171,12 +171,14 @@ def end_alarms(address, family):
 
 def _replay_event(state, event, result):
     """Make the call that an event stands for and store what it returned."""
-    family = int(event.family)
+    family = np.int64(event.family)
     result.kind = event.kind
     if event.kind == DECIDE:
-        store_decision(decide_packed(state, int(event.mode), context_of(event)), result)
+        store_decision(decide_packed(state, np.int64(event.mode), context_of(event)), result)
     elif event.kind == OBSERVE:
-        observe_validation_result(state, family, int(event.profile), event.cost_ns, event.adverse)
+        observe_validation_result(
+            state, family, np.int64(event.profile), event.cost_ns, event.adverse
+        )
     elif event.kind == OVERLAP:
         result.consistent = note_overlap(state, event.left_shard, event.right_shard, event.witness)
     elif event.kind == CHECK_ORDERING:
@@ -187,7 +189,7 @@ def _replay_event(state, event, result):
             family,
             event.aligned,
             event.recent_page,
-            int(event.ordering),
+            np.int64(event.ordering),
             event.exit_stage,
         )
 
@@ -205,7 +207,11 @@ def observe_rows(states, outcomes):
     for row in range(outcomes.shape[0]):
         outcome = outcomes[row]
         observe_validation_result(
-            state, int(outcome.family), int(outcome.profile), outcome.cost_ns, outcome.adverse
+            state,
+            np.int64(outcome.family),
+            np.int64(outcome.profile),
+            outcome.cost_ns,
+            outcome.adverse,
         )
 
 

@@ -7,7 +7,9 @@ recording nor a reading holds more than a row.
 """
 
 import csv
+import functools
 import gzip
+import operator
 import os
 import zlib
 from pathlib import Path
@@ -39,68 +41,89 @@ CALL_KINDS = {
 }
 FIELD_COUNTS = {"D": 12, "O": 4, "V": 4, "Q": 4, "N": 5}
 
-_CODE_COLUMNS = (
-    ("spectral_phase", Signal.SPECTRAL),
-    ("signature_state", Signal.SIGNATURE),
-    ("topological_state", Signal.TOPOLOGICAL),
-    ("bridge_state", Signal.BRIDGE),
-    ("hji_state", Signal.HJI),
-    ("mfg_state", Signal.MEAN_FIELD),
-    ("padic_state", Signal.PADIC),
-    ("symplectic_state", Signal.SYMPLECTIC),
-    ("sparse_state", Signal.SPARSE),
-    ("equivariant_state", Signal.EQUIVARIANT),
-    ("topos_state", Signal.HIGHER_TOPOS),
-    ("audit_state", Signal.COMMITMENT_AUDIT),
-    ("changepoint_state", Signal.CHANGEPOINT),
-    ("conformal_state", Signal.CONFORMAL),
-    ("loss_minimizer_state", Signal.LOSS_MINIMIZER),
-    ("coupling_state", Signal.COUPLING),
-    ("microlocal_state", Signal.MICROLOCAL),
-    ("serre_state", Signal.SERRE),
-    ("clifford_state", Signal.CLIFFORD),
-    ("ktheory_state", Signal.KTHEORY),
-    ("covering_state", Signal.COVERING),
-    ("tstructure_state", Signal.TSTRUCTURE),
-    ("admm_state", Signal.ADMM),
-    ("atiyah_bott_state", Signal.ATIYAH_BOTT),
-    ("obstruction_state", Signal.OBSTRUCTION),
-    ("operator_norm_state", Signal.OPERATOR_NORM),
-    ("pomdp_state", Signal.POMDP),
-    ("sos_state", Signal.SOS),
-    ("provenance_state", Signal.PROVENANCE),
-    ("grobner_state", Signal.GROBNER),
-    ("grothendieck_state", Signal.GROTHENDIECK),
-)
-CACHE_COLUMNS = (
-    "risk_bonus_ppm",
-    *(name for name, _ in _CODE_COLUMNS[:8]),
-    "probe_mask",
-    "design_ident_ppm",
-    "design_budget_ns",
-    "design_expected_ns",
-    "design_selected",
-    "sparse_state",
-    "equivariant_state",
-    "equivariant_alignment_ppm",
-    "equivariant_orbit",
-    *(name for name, _ in _CODE_COLUMNS[10:16]),
-    "fusion_bonus_ppm",
-    "fusion_entropy_milli",
-    "fusion_drift_ppm",
-    "fusion_dominant_signal",
-    *(name for name, _ in _CODE_COLUMNS[16:]),
-    "decisions",
-    *(
-        f"{column}[{int(family)}]"
-        for column in ("oracle_bias", "anytime_state", "cvar_state", "ld_state", "base_risk_ppm")
-        for family in ApiFamily
-    ),
-    "fast_wcl_ns",
-    "full_wcl_ns",
-    "quarantine_depth",
-    "consistency_faults",
-)
+
+def _at(*path):
+    """Reader of an element of a kernel's record."""
+    keys = [key if isinstance(key, str) else int(key) for key in path]  # an enum indexes slowly
+    return lambda record: functools.reduce(operator.getitem, keys, record)
+
+
+def _fused(figure):
+    return lambda record: getattr(fusion.summary(record["fusion"]), figure)
+
+
+def _symmetry(figure):
+    def read(record):
+        observed = record["equivariant"]["observations"] > 0
+        return getattr(equivariant.summary(record["equivariant"]), figure) if observed else 0
+
+    return read
+
+
+def _base_risk(family):
+    return lambda record: risk.upper_bound_ppm(record["risk"], family)
+
+
+def _of_families(column, reader):
+    return {f"{column}[{family}]": reader(family) for family in map(int, ApiFamily)}
+
+
+# Columns of a C row, and how they are read from the record of a kernel.
+CACHE_COLUMNS = {
+    "risk_bonus_ppm": _at("sampled_bonus_ppm"),
+    "spectral_phase": _at("codes", Signal.SPECTRAL),
+    "signature_state": _at("codes", Signal.SIGNATURE),
+    "topological_state": _at("codes", Signal.TOPOLOGICAL),
+    "bridge_state": _at("codes", Signal.BRIDGE),
+    "hji_state": _at("codes", Signal.HJI),
+    "mfg_state": _at("codes", Signal.MEAN_FIELD),
+    "padic_state": _at("codes", Signal.PADIC),
+    "symplectic_state": _at("codes", Signal.SYMPLECTIC),
+    "probe_mask": _at("probe_mask"),
+    "design_ident_ppm": _at("design_identifiability_ppm"),
+    "design_budget_ns": _at("design", "budget_ns"),
+    "design_expected_ns": _at("design", "expected_cost_ns"),
+    "design_selected": _at("design_selected_count"),
+    "sparse_state": _at("codes", Signal.SPARSE),
+    "equivariant_state": _at("codes", Signal.EQUIVARIANT),
+    "equivariant_alignment_ppm": _symmetry("alignment_ppm"),
+    "equivariant_orbit": _symmetry("dominant_orbit"),
+    "topos_state": _at("codes", Signal.HIGHER_TOPOS),
+    "audit_state": _at("codes", Signal.COMMITMENT_AUDIT),
+    "changepoint_state": _at("codes", Signal.CHANGEPOINT),
+    "conformal_state": _at("codes", Signal.CONFORMAL),
+    "loss_minimizer_state": _at("codes", Signal.LOSS_MINIMIZER),
+    "coupling_state": _at("codes", Signal.COUPLING),
+    "fusion_bonus_ppm": _fused("bonus_ppm"),
+    "fusion_entropy_milli": _fused("entropy_milli"),
+    "fusion_drift_ppm": _fused("drift_ppm"),
+    "fusion_dominant_signal": _fused("dominant_signal"),
+    "microlocal_state": _at("codes", Signal.MICROLOCAL),
+    "serre_state": _at("codes", Signal.SERRE),
+    "clifford_state": _at("codes", Signal.CLIFFORD),
+    "ktheory_state": _at("codes", Signal.KTHEORY),
+    "covering_state": _at("codes", Signal.COVERING),
+    "tstructure_state": _at("codes", Signal.TSTRUCTURE),
+    "admm_state": _at("codes", Signal.ADMM),
+    "atiyah_bott_state": _at("codes", Signal.ATIYAH_BOTT),
+    "obstruction_state": _at("codes", Signal.OBSTRUCTION),
+    "operator_norm_state": _at("codes", Signal.OPERATOR_NORM),
+    "pomdp_state": _at("codes", Signal.POMDP),
+    "sos_state": _at("codes", Signal.SOS),
+    "provenance_state": _at("codes", Signal.PROVENANCE),
+    "grobner_state": _at("codes", Signal.GROBNER),
+    "grothendieck_state": _at("codes", Signal.GROTHENDIECK),
+    "decisions": _at("decisions"),
+    **_of_families("oracle_bias", lambda family: _at("oracle_bias", family)),
+    **_of_families("anytime_state", lambda family: _at("anytime_codes", family)),
+    **_of_families("cvar_state", lambda family: _at("cvar_codes", family)),
+    **_of_families("ld_state", lambda family: _at("large_deviations_codes", family)),
+    **_of_families("base_risk_ppm", _base_risk),
+    "fast_wcl_ns": _at("tropical_latency", "published_ns", LatencyPath.FAST_EXIT),
+    "full_wcl_ns": _at("tropical_latency", "published_ns", LatencyPath.FULL),
+    "quarantine_depth": _at("quarantine_controller", "published_depth"),
+    "consistency_faults": lambda record: cohomology.fault_count(record["cohomology"]),
+}
 
 
 class TraceError(ValueError):
@@ -120,36 +143,7 @@ def cached_columns(states):
         In the order of `CACHE_COLUMNS`.
     """
     record = states[0]
-    fused = fusion.summary(record["fusion"])
-    symmetry = equivariant.summary(record["equivariant"])
-    observed = record["equivariant"]["observations"] > 0
-    values = {
-        "risk_bonus_ppm": record["sampled_bonus_ppm"],
-        "probe_mask": record["probe_mask"],
-        "design_ident_ppm": record["design_identifiability_ppm"],
-        "design_budget_ns": record["design"]["budget_ns"],
-        "design_expected_ns": record["design"]["expected_cost_ns"],
-        "design_selected": record["design_selected_count"],
-        "equivariant_alignment_ppm": symmetry.alignment_ppm if observed else 0,
-        "equivariant_orbit": symmetry.dominant_orbit if observed else 0,
-        "fusion_bonus_ppm": fused.bonus_ppm,
-        "fusion_entropy_milli": fused.entropy_milli,
-        "fusion_drift_ppm": fused.drift_ppm,
-        "fusion_dominant_signal": fused.dominant_signal,
-        "decisions": record["decisions"],
-        "fast_wcl_ns": record["tropical_latency"]["published_ns"][LatencyPath.FAST_EXIT],
-        "full_wcl_ns": record["tropical_latency"]["published_ns"][LatencyPath.FULL],
-        "quarantine_depth": record["quarantine_controller"]["published_depth"],
-        "consistency_faults": cohomology.fault_count(record["cohomology"]),
-    }
-    values.update((name, record["codes"][signal]) for name, signal in _CODE_COLUMNS)
-    for family in map(int, ApiFamily):
-        values[f"oracle_bias[{family}]"] = record["oracle_bias"][family]
-        values[f"anytime_state[{family}]"] = record["anytime_codes"][family]
-        values[f"cvar_state[{family}]"] = record["cvar_codes"][family]
-        values[f"ld_state[{family}]"] = record["large_deviations_codes"][family]
-        values[f"base_risk_ppm[{family}]"] = risk.upper_bound_ppm(record["risk"], family)
-    return {name: int(values[name]) for name in CACHE_COLUMNS}
+    return {name: int(read(record)) for name, read in CACHE_COLUMNS.items()}
 
 
 def _text(value):

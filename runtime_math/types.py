@@ -95,6 +95,9 @@ FAMILY_COUNT = len(ApiFamily)
 PROFILE_COUNT = len(ValidationProfile)
 PROBE_COUNT = len(Probe)
 
+# A whole in parts per million. A plain integer: jitted code divides by it in 64-bit floats.
+PPM = 1_000_000
+
 
 class RuntimeContext(
     NamedTuple(

@@ -88,7 +88,7 @@ def _prepare_lookup(kind, rules):
     addresses = _lookup_addresses(pipeline, kind)
     if lookup_loop(pipeline.states, addresses, _LOOKUP_BLOCKS) != _LOOKUP_BLOCKS:
         raise RuntimeError(f"some {kind} addresses were not found under {rules} rules")
-    timing = _warm(timed_loop(lookup_loop, pipeline.states, addresses))
+    timing = timed_loop(lookup_loop, pipeline.states, addresses)
 
     def keeping_the_pipeline(loops, _pipeline=pipeline):
         return timing(loops)

@@ -4,7 +4,7 @@ What was learnt is not thrown away but made light, so that the next few hundred 
 what can be known at once (recent adverse rates, recent costs) is taken over at once.
 """
 
-from runtime_math.calibrated import alarm, family_rates, quarantine_queue
+from runtime_math.calibrated import alarm, quarantine_queue
 from runtime_math.calibrated.policy_state import (
     FIRST_ALARM_CALL,
     GLOBAL,
@@ -12,16 +12,13 @@ from runtime_math.calibrated.policy_state import (
     WARM_CALLS,
     restart_all,
     restart_family,
-    set_family_ratios,
 )
+from runtime_math.calibrated.streams import accept_detectors, lighten_detectors
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT
+from runtime_math.types import FAMILY_COUNT
 
 # Old observations weigh this much less than new ones afterwards.
 LIGHTENING = 64.0
-ACCEPTED_TRIALS = 64.0
-LARGEST_CEILING = 0.9
-CEILING_FACTOR = 2.0
 
 
 @jitted
@@ -37,36 +34,8 @@ def clear_slot(state, slot):
 @jitted
 def accept_family(state, family):
     """Take a family's recent adverse rate, sizes and costs for its usual ones."""
-    recent = state.recent_adverse[family]
-    ceiling = min(CEILING_FACTOR * recent, LARGEST_CEILING)
-    family_rates.accept(state.rates, family, recent, ACCEPTED_TRIALS, ceiling)
-    set_family_ratios(state)
-    state.bytes[family].unit *= LIGHTENING
-    for profile in range(PROFILE_COUNT):
-        recent_cost = state.recent_cost[profile, family]
-        offset = state.offsets[profile, family]
-        if recent_cost.count > 1.0 and offset.count > 0.0:
-            offset.level = recent_cost.level - state.load.level
-            offset.count = 1.0 + min(offset.count, 3.0)
+    accept_detectors(state, family, LIGHTENING)
     state.family_quiet_until[family] = state.observations + FIRST_ALARM_CALL
-
-
-@jitted
-def lighten_shared(state):
-    """Make what was learnt of the shared streams light."""
-    state.bloom.learnt.unit *= LIGHTENING
-    state.novel.learnt.unit *= LIGHTENING
-    state.stray.learnt.unit *= LIGHTENING
-    state.huge.learnt.unit *= LIGHTENING
-    state.fault.learnt.unit *= LIGHTENING
-    state.tail.unit *= LIGHTENING
-    state.contention.unit *= LIGHTENING
-    state.contention_level.count = 1.0
-    state.family_order.unit *= LIGHTENING
-    state.cost_order.unit *= LIGHTENING
-    state.adverse_gap.unit *= LIGHTENING
-    for profile in range(PROFILE_COUNT):
-        state.costs[profile].unit *= LIGHTENING
 
 
 @jitted
@@ -84,7 +53,7 @@ def acknowledge(state, family):
     for index in range(FAMILY_COUNT):
         if state.recent_cost[0, index].count + state.recent_cost[1, index].count > 0.0:
             accept_family(state, index)
-    lighten_shared(state)
+    lighten_detectors(state, LIGHTENING)
     quarantine_queue.void_all(state.contexts)
     quarantine_queue.void_all(state.outcomes)
     restart_all(state)

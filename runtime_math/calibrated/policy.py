@@ -19,21 +19,13 @@ References
 
 import numpy as np
 
-from runtime_math.calibrated import (
-    alarm,
-    ladder,
-    lottery,
-    quarantine_queue,
-    rate_detector,
-    token_bucket,
-)
+from runtime_math.calibrated import alarm, lottery, quarantine_queue, token_bucket
 from runtime_math.calibrated.context import absorb_context
 from runtime_math.calibrated.outcome import absorb_outcome, absorb_overlap
 from runtime_math.calibrated.policy_state import (
     BYTE_LIMIT,
     FULL_TRIGGER_PPM,
     GLOBAL,
-    PPM,
     REPAIR_TRIGGER_PPM,
     restart_all,
     restart_family,
@@ -43,18 +35,16 @@ from runtime_math.calibrated.streams import (
     GLOBAL_COUNT,
     HIGHEST_LEVEL,
     LATENCY_ONLY,
-    WEIGHTS,
-    Stream,
+    OWN_COUNT,
+    STREAM_COUNT,
+    focus_of,
+    focused_evidence,
 )
 from runtime_math.decision import pack_decision
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import FAMILY_COUNT, SafetyLevel
+from runtime_math.types import FAMILY_COUNT, PPM, SafetyLevel
 
 HARDENED = int(SafetyLevel.HARDENED)
-ADVERSE = int(Stream.ADVERSE)
-COST = int(Stream.COST)
-FAMILY_ADVERSE = int(Stream.FAMILY_ADVERSE)
-FAMILY_COST = int(Stream.FAMILY_COST)
 
 EXPLORATION = 1.0 / 256.0
 WARM_EXPLORATION = 1.0 / 16.0
@@ -63,6 +53,10 @@ UNUSUAL_P = 0.002
 UNUSUAL_COUNT = 500.0
 # The onset of an alarm is dated by the last call at which its evidence was below this share.
 QUIET_SHARE = 1.0 / 256.0
+
+# Which streams may be the cause of an alarm: row by row any, those of slowness, the others.
+ANY, SLOWNESS, SERIOUS = 0, 1, 2
+ELIGIBLE = np.array([np.ones(STREAM_COUNT, np.bool_), LATENCY_ONLY, ~LATENCY_ONLY])
 
 NO_REASON = 0
 ALARM = 1
@@ -109,10 +103,23 @@ def escalation_reason(state, slot, context, p_bytes):
 
 
 @jitted
+def own_evidence(state, family):
+    """Return the evidence of a family's own streams: of trouble, and of slowness alone."""
+    serious = 0.0
+    latency = 0.0
+    for own in range(OWN_COUNT):
+        if LATENCY_ONLY[GLOBAL_COUNT + own]:
+            latency += state.family_evidence[family, own]
+        else:
+            serious += state.family_evidence[family, own]
+    return serious, latency
+
+
+@jitted
 def risk_ppm(state, mode, family, slot, escalated):
     """Evidence as a risk: at least the mode's trigger exactly when an alarm validates the call."""
-    evidence = state.shared_evidence
-    evidence += state.family_evidence[family, 0] + state.family_evidence[family, 1]
+    serious, latency = own_evidence(state, family)
+    evidence = state.shared_evidence + (serious + latency)
     trigger = FULL_TRIGGER_PPM[mode]
     ppm = np.int64(PPM * (evidence / (evidence + state.odds_scale)))
     if slot >= 0 and escalated:
@@ -160,63 +167,34 @@ def sum_evidence(state):
     state.shared_evidence = serious + latency
     for family in range(FAMILY_COUNT):
         if not state.alarms[family].active:
-            serious += state.family_evidence[family, 0]
-            latency += state.family_evidence[family, 1]
+            own_serious, own_latency = own_evidence(state, family)
+            serious += own_serious
+            latency += own_latency
     return serious, latency
 
 
 @jitted
-def strongest_cause(state, slot, latency_only):
-    """Return the stream with the largest share of a slot's evidence, of slowness or any."""
-    if slot != GLOBAL:
-        first, second = state.family_evidence[slot, 0], state.family_evidence[slot, 1]
-        return FAMILY_COST if latency_only or second > first else FAMILY_ADVERSE
-    cause = COST if latency_only else ADVERSE
+def strongest_cause(state, slot, kind):
+    """Return the stream with the largest share of a slot's evidence, among those of a kind."""
+    first = 0 if slot == GLOBAL else GLOBAL_COUNT
+    count = GLOBAL_COUNT if slot == GLOBAL else OWN_COUNT
+    cause = first
     largest = -1.0
-    for stream in range(GLOBAL_COUNT):
-        if state.evidence[stream] > largest and (LATENCY_ONLY[stream] or not latency_only):
-            largest = state.evidence[stream]
-            cause = stream
+    for place in range(count):
+        own = state.evidence[place] if slot == GLOBAL else state.family_evidence[slot, place]
+        if own > largest and ELIGIBLE[kind, first + place]:
+            largest = own
+            cause = first + place
     return cause
 
 
 @jitted
-def strongest_serious_cause(state, slot):
-    """Return the stream with the largest share of a slot's evidence other than of slowness."""
-    if slot != GLOBAL:
-        return FAMILY_ADVERSE
-    cause = ADVERSE
-    largest = -1.0
-    for stream in range(GLOBAL_COUNT):
-        if state.evidence[stream] > largest and not LATENCY_ONLY[stream]:
-            largest = state.evidence[stream]
-            cause = stream
-    return cause
-
-
-@jitted
-def focus_of(state, slot, cause):
-    """Return the alternative that a renewal for this cause will rest on."""
-    if cause == FAMILY_ADVERSE:
-        return rate_detector.strongest(state.family_adverse[slot])
-    return rate_detector.strongest(state.adverse) if cause == ADVERSE else 0
-
-
-@jitted
-def focused_evidence(state, slot, own, evidence):
+def renewing_evidence(state, slot, own, evidence):
     """Evidence for a renewal: half of it as always, half on what raised the alarm.
 
     The weights were fixed when the detectors restarted, so this is an e-detector too.
     """
-    if own.cause == FAMILY_ADVERSE:
-        focused = state.family_adverse[slot].levels[own.focus]
-    elif own.cause == FAMILY_COST:
-        focused = ladder.value(state.family_cost_ladder[slot])
-    elif own.cause == ADVERSE:
-        focused = state.adverse.levels[own.focus]
-    else:
-        focused = state.evidence[own.cause] / WEIGHTS[own.cause]
-    return 0.5 * (evidence + focused)
+    return 0.5 * (evidence + focused_evidence(state, slot, own.cause, own.focus))
 
 
 @jitted
@@ -228,7 +206,7 @@ def renew(state, slot, cause):
 @jitted
 def raise_slot(state, slot):
     """Raise an alarm; what led to it is neither evidence for the next nor ever learnt."""
-    cause = strongest_cause(state, slot, False)
+    cause = strongest_cause(state, slot, ANY)
     alarm.raise_alarm(
         state.alarms[slot],
         cause,
@@ -252,7 +230,8 @@ def widest_family(state):
     widest = 0
     largest = -1.0
     for family in range(FAMILY_COUNT):
-        own = state.family_evidence[family, 0] + state.family_evidence[family, 1]
+        serious, latency = own_evidence(state, family)
+        own = serious + latency
         if own > largest and not state.alarms[family].active:
             widest = family
             largest = own
@@ -272,11 +251,11 @@ def restart_slot(state, slot):
 def tick_serious(state, slot, own, finished, serious, latency):
     """Let an alarm with a serious cause be renewed, fade to one of slowness, or end."""
     needed = alarm.renewal_evidence(own)
-    if focused_evidence(state, slot, own, serious) >= needed:
-        renew(state, slot, strongest_serious_cause(state, slot))
+    if renewing_evidence(state, slot, own, serious) >= needed:
+        renew(state, slot, strongest_cause(state, slot, SERIOUS))
         restart_slot(state, slot)
     elif finished and latency >= needed:
-        renew(state, slot, strongest_cause(state, slot, True))
+        renew(state, slot, strongest_cause(state, slot, SLOWNESS))
         restart_latency(state, slot)
     elif finished:
         alarm.end(own)
@@ -291,10 +270,10 @@ def tick_latency(state, slot, own, finished, serious, latency):
     they gather meanwhile.
     """
     if serious >= state.threshold:
-        renew(state, slot, strongest_serious_cause(state, slot))
+        renew(state, slot, strongest_cause(state, slot, SERIOUS))
         restart_slot(state, slot)
-    elif focused_evidence(state, slot, own, latency) >= alarm.renewal_evidence(own):
-        renew(state, slot, strongest_cause(state, slot, True))
+    elif renewing_evidence(state, slot, own, latency) >= alarm.renewal_evidence(own):
+        renew(state, slot, strongest_cause(state, slot, SLOWNESS))
         restart_latency(state, slot)
     elif finished:
         alarm.end(own)
@@ -320,7 +299,7 @@ def review(state, family):
     if state.observations <= state.family_quiet_until[family]:
         restart_family(state, family)
     quiet = QUIET_SHARE * state.threshold
-    serious, latency = state.family_evidence[family, 0], state.family_evidence[family, 1]
+    serious, latency = own_evidence(state, family)
     if serious + latency < quiet:
         state.quiet_call[family] = state.observations
     tick_slot(state, family, serious, latency)

@@ -10,22 +10,25 @@ import numpy as np
 
 from runtime_math.calibrated import (
     alarm,
-    excess_mean,
-    family_rates,
-    ladder,
-    learnt_rate,
     level,
     lottery,
     page_novelty,
     quarantine_queue,
-    rate_detector,
-    tail_histogram,
     token_bucket,
-    transition_order,
 )
-from runtime_math.calibrated.streams import GLOBAL_COUNT, LATENCY_ONLY
+from runtime_math.calibrated.streams import (
+    FIELDS,
+    GLOBAL_COUNT,
+    LATENCY_ONLY,
+    OWN_COUNT,
+    restart_own,
+    restart_own_latency,
+    restart_shared,
+    restart_shared_latency,
+    start_detectors,
+)
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT
+from runtime_math.types import FAMILY_COUNT, PPM, PROFILE_COUNT
 
 # Calls until the policy trusts what it has learnt, and until it may raise an alarm at all.
 WARM_CALLS = 2048
@@ -44,40 +47,8 @@ MEAN_ALARM_CALLS = GLOBAL_HOLD / (1.0 - 1.0 / 4.0)
 FULL_TRIGGER_PPM = np.array([220_000, 80_000, 900_000])
 REPAIR_TRIGGER_PPM = np.array([980_000, 140_000, 980_000])
 BYTE_LIMIT = np.array([1 << 27, 1 << 28, (2**64 - 1) // 4], np.uint64)
-PPM = 1_000_000
 
-CONTENTION_MEMORY = 128.0
-LOAD_MEMORY = 32.0
-OFFSET_MEMORY = 64.0
 RECENT_MEMORY = 32.0
-CONTENTION_BINS = 128
-BYTES_BINS = 128
-BYTES_HISTOGRAM = tail_histogram.histogram_state(BYTES_BINS)
-CONTENTION_HISTOGRAM = tail_histogram.histogram_state(CONTENTION_BINS)
-
-SINGLE = int(rate_detector.Kind.SINGLE)
-RARE = int(rate_detector.Kind.RARE)
-FAULT_KIND = int(rate_detector.Kind.FAULT)
-POOLED = int(rate_detector.Kind.POOLED)
-
-# Margins, in standard errors, between a learnt mean and the null it gives.
-RATE_MARGIN = 2.0
-LOWEST_RATE = 5e-4
-
-# Times a family, or another symbol, must have been learnt before its place in the order counts.
-KNOWN_FAMILY = 120.0
-KNOWN_SYMBOL = 10.0
-FAMILY_MARGIN = 1.5
-TAIL_MARGIN = 2.0
-
-RATE_STREAM = np.dtype(
-    [
-        ("learnt", learnt_rate.STATE),
-        ("ratios", rate_detector.RATIOS),
-        ("evidence", rate_detector.EVIDENCE),
-    ],
-    align=True,
-)
 
 DEFAULT_ALPHA_ALARM = 0.01
 DEFAULT_ADVERSE_CEILING = 0.05
@@ -106,36 +77,14 @@ STATE = np.dtype(
         ("cost_symbol", np.int64),
         ("shared_evidence", np.float64),
         ("evidence", np.float64, (GLOBAL_COUNT,)),
-        ("family_evidence", np.float64, (FAMILY_COUNT, 2)),
+        ("family_evidence", np.float64, (FAMILY_COUNT, OWN_COUNT)),
         ("quiet_call", np.int64, (SLOT_COUNT,)),
         ("family_quiet_until", np.int64, (FAMILY_COUNT,)),
         ("recent_adverse", np.float64, (FAMILY_COUNT,)),
         ("recent_cost", level.STATE, (PROFILE_COUNT, FAMILY_COUNT)),
         ("lottery", lottery.STATE),
         ("bucket", token_bucket.STATE),
-        ("bloom", RATE_STREAM),
-        ("novel", RATE_STREAM),
-        ("stray", RATE_STREAM),
-        ("huge", RATE_STREAM),
-        ("fault", RATE_STREAM),
-        ("rates", family_rates.STATE),
-        ("adverse", rate_detector.EVIDENCE),
-        ("family_ratios", rate_detector.RATIOS, (FAMILY_COUNT,)),
-        ("family_adverse", rate_detector.EVIDENCE, (FAMILY_COUNT,)),
-        ("load", level.STATE),
-        ("offsets", level.STATE, (PROFILE_COUNT, FAMILY_COUNT)),
-        ("costs", tail_histogram.STATE, (PROFILE_COUNT,)),
-        ("cost_ladder", ladder.STATE),
-        ("family_cost_ladder", ladder.STATE, (FAMILY_COUNT,)),
-        ("tail", excess_mean.STATE),
-        ("contention_level", level.STATE),
-        ("contention", CONTENTION_HISTOGRAM),
-        ("contention_ladder", ladder.STATE),
-        ("bytes", BYTES_HISTOGRAM, (FAMILY_COUNT,)),
-        ("bytes_ladder", ladder.STATE),
-        ("family_order", transition_order.STATE),
-        ("cost_order", transition_order.STATE),
-        ("adverse_gap", transition_order.STATE),
+        *FIELDS,
         ("contexts", quarantine_queue.STATE),
         ("outcomes", quarantine_queue.STATE),
         ("pages", page_novelty.STATE),
@@ -146,27 +95,11 @@ STATE = np.dtype(
 
 
 @jitted
-def init_rate_stream(stream, prior_rate, prior_trials, kind):
-    """Start a Bernoulli stream from its prior."""
-    learnt_rate.init(stream.learnt, prior_rate, prior_trials, RATE_MARGIN, LOWEST_RATE, 0.6)
-    rate_detector.set_ratios(stream.ratios, stream.learnt.bound, kind)
-    rate_detector.restart(stream.evidence)
-
-
-@jitted
-def set_family_ratios(state):
-    """Judge every family by its present bound."""
-    for family in range(FAMILY_COUNT):
-        rate_detector.set_ratios(state.family_ratios[family], state.rates.bound[family], SINGLE)
-
-
-@jitted
 def restart_family(state, family):
     """Forget the evidence of one family."""
-    rate_detector.restart(state.family_adverse[family])
-    ladder.init(state.family_cost_ladder[family])
-    state.family_evidence[family, 0] = 0.0
-    state.family_evidence[family, 1] = 0.0
+    restart_own(state, family)
+    for own in range(OWN_COUNT):
+        state.family_evidence[family, own] = 0.0
 
 
 @jitted
@@ -174,12 +107,12 @@ def restart_latency(state, slot):
     """Forget a slot's evidence of slowness; all other evidence stays."""
     for family in range(FAMILY_COUNT):
         if slot in (GLOBAL, family):
-            ladder.init(state.family_cost_ladder[family])
-            state.family_evidence[family, 1] = 0.0
+            restart_own_latency(state, family)
+            for own in range(OWN_COUNT):
+                if LATENCY_ONLY[GLOBAL_COUNT + own]:
+                    state.family_evidence[family, own] = 0.0
     if slot == GLOBAL:
-        ladder.init(state.cost_ladder)
-        ladder.init(state.contention_ladder)
-        excess_mean.forget(state.tail)
+        restart_shared_latency(state)
         for stream in range(GLOBAL_COUNT):
             if LATENCY_ONLY[stream]:
                 state.evidence[stream] = 0.0
@@ -188,19 +121,7 @@ def restart_latency(state, slot):
 @jitted
 def restart_all(state):
     """Forget all evidence; what was learnt stays."""
-    rate_detector.restart(state.adverse)
-    rate_detector.restart(state.bloom.evidence)
-    rate_detector.restart(state.novel.evidence)
-    rate_detector.restart(state.stray.evidence)
-    rate_detector.restart(state.huge.evidence)
-    rate_detector.restart(state.fault.evidence)
-    ladder.init(state.cost_ladder)
-    ladder.init(state.contention_ladder)
-    ladder.init(state.bytes_ladder)
-    excess_mean.forget(state.tail)
-    transition_order.forget(state.family_order)
-    transition_order.forget(state.cost_order)
-    transition_order.forget(state.adverse_gap)
+    restart_shared(state)
     for family in range(FAMILY_COUNT):
         restart_family(state, family)
     for stream in range(GLOBAL_COUNT):
@@ -246,30 +167,12 @@ def init(state, mode, alpha_alarm, adverse_ceiling, latency_share):
     state.cost_symbol = -1
     lottery.init(state.lottery, lottery.DEFAULT_SEED)
     token_bucket.init(state.bucket)
-    init_rate_stream(state.bloom, 0.01, 100.0, SINGLE)
-    init_rate_stream(state.novel, 0.05, 100.0, SINGLE)
-    init_rate_stream(state.stray, 0.001, 100.0, SINGLE)
-    init_rate_stream(state.huge, 0.0005, 10.0, RARE)
-    init_rate_stream(state.fault, 0.0005, 1000.0, FAULT_KIND)
-    family_rates.init(state.rates, FAMILY_MARGIN, adverse_ceiling)
-    set_family_ratios(state)
-    for profile in range(PROFILE_COUNT):
-        tail_histogram.init(state.costs[profile])
-        for family in range(FAMILY_COUNT):
-            level.init(state.offsets[profile, family], OFFSET_MEMORY)
-            level.init(state.recent_cost[profile, family], RECENT_MEMORY)
+    start_detectors(state)
     for family in range(FAMILY_COUNT):
-        tail_histogram.init(state.bytes[family])
+        for profile in range(PROFILE_COUNT):
+            level.init(state.recent_cost[profile, family], RECENT_MEMORY)
         state.recent_adverse[family] = 0.0
         state.family_quiet_until[family] = 0
-    excess_mean.init(state.tail, TAIL_MARGIN)
-    level.init(state.load, LOAD_MEMORY)
-    level.start(state.load, 0.0)
-    level.init(state.contention_level, CONTENTION_MEMORY)
-    tail_histogram.init(state.contention)
-    transition_order.init(state.family_order, FAMILY_COUNT, 1.0 / 64.0, 1.5, KNOWN_FAMILY)
-    transition_order.init(state.cost_order, 2, 1.0 / 16.0, 1.2, KNOWN_SYMBOL)
-    transition_order.init(state.adverse_gap, 8, 1.0 / 16.0, 1.5, KNOWN_SYMBOL)
     quarantine_queue.init(state.contexts)
     quarantine_queue.init(state.outcomes)
     page_novelty.init(state.pages)

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runtime_math.calibrated import family_rates, tail_histogram
+from runtime_math.calibrated import family_rates, rate_stream, tail_histogram
+from runtime_math.calibrated.context_streams import bytes_bin
 from runtime_math.calibrated.learnt_rate import summary as rate_summary
 from runtime_math.calibrated.policy_state import GLOBAL, SLOT_COUNT
-from runtime_math.calibrated.streams import DESCRIPTIONS, GLOBAL_COUNT, LATENCY_ONLY, Stream
+from runtime_math.calibrated.streams import (
+    DESCRIPTIONS,
+    GLOBAL_COUNT,
+    LATENCY_ONLY,
+    OWN_COUNT,
+    TABLE,
+    Stream,
+)
 from runtime_math.calibrated.token_bucket import MILLITOKENS
 from runtime_math.faithful.state import _Fields
 from runtime_math.numerics.compilation import interpreted
@@ -203,6 +211,15 @@ def _family_baselines(rates):
     }
 
 
+def _rate_baselines(policy):
+    return {
+        entry.stream: _baseline(policy[name]["learnt"])
+        for entry in sorted(TABLE, key=lambda entry: entry.stream)
+        for name, dtype, *_ in entry.detector.fields
+        if dtype == rate_stream.STATE
+    }
+
+
 def _usual_costs(policy):
     costs = {}
     for family in ApiFamily:
@@ -230,13 +247,6 @@ def status_of(policy):
     -------
     Status
     """
-    names = {
-        Stream.BLOOM: "bloom",
-        Stream.NOVEL_PAGE: "novel",
-        Stream.STRAY_ADDRESS: "stray",
-        Stream.HUGE_REQUEST: "huge",
-        Stream.FAULT: "fault",
-    }
     adverse = _family_baselines(policy["rates"])
     ceilings = policy["rates"]["ceiling"]
     found = (alarm_of(policy, slot) for slot in range(SLOT_COUNT))
@@ -251,7 +261,7 @@ def status_of(policy):
         alarms=tuple(alarm for alarm in found if alarm is not None),
         alarms_raised=int(policy["alarms"]["count"].sum()),
         adverse=adverse,
-        rates={stream: _baseline(policy[name]["learnt"]) for stream, name in names.items()},
+        rates=_rate_baselines(policy),
         cost_ns=_usual_costs(policy),
         contention=2.0 ** float(policy["contention_level"]["level"]) - 1.0,
         tokens=float(policy["bucket"]["millitokens"] / MILLITOKENS),
@@ -318,13 +328,11 @@ class CalibratedExplanation:
 
 def explain(before, after, context, decision, slot, reason):
     """Build an explanation from the policy's record before and after deciding on a copy."""
-    from runtime_math.calibrated.context import bytes_bin
-
     evidence = shared_evidence(after)
     family = int(context.family)
     own = after["family_evidence"][family]
-    evidence[Stream.FAMILY_ADVERSE] = float(own[0])
-    evidence[Stream.FAMILY_COST] = float(own[1])
+    for place in range(OWN_COUNT):
+        evidence[Stream(GLOBAL_COUNT + place)] = float(own[place])
     histogram = _Fields(before["bytes"][family])
     size = int(bytes_bin(np.uint64(context.requested_bytes)))
     return CalibratedExplanation(

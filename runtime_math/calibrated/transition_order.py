@@ -33,6 +33,8 @@ GROWTH = 1.0 / (1.0 - 1.0 / MEMORY)
 LARGEST_UNIT = 1e9
 FAST_SHARE = 0.95
 READY_COUNT = 30.0
+# Times a symbol must usually have been learnt before its place in the order counts.
+KNOWN_COUNT = 10.0
 
 STATE = np.dtype(
     [
@@ -163,7 +165,7 @@ class TransitionOrder(Monitor):
         "symbols": (_alphabet, LARGEST_ALPHABET),
         "fast_rate": (unit_interval, 1 / 64),
         "tolerance": (_tolerance, 1.5),
-        "known_count": (finite, 10.0),
+        "known_count": (finite, KNOWN_COUNT),
     }
     initialise = init
     learn = operation(learn, row=_symbol, symbol=_symbol, weight=unit_interval)

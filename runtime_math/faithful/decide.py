@@ -24,7 +24,7 @@ from runtime_math.monitors.check_oracle import BIAS_FAST, BIAS_FULL, NO_EXIT
 from runtime_math.monitors.risk_engine import CallFamily, RiskVerdict
 from runtime_math.monitors.tropical_latency import LatencyPath
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import ApiFamily, SafetyLevel
+from runtime_math.types import PPM, ApiFamily, SafetyLevel
 
 STRICT = int(SafetyLevel.STRICT)
 HARDENED = int(SafetyLevel.HARDENED)
@@ -34,7 +34,6 @@ FULL_PATH = int(LatencyPath.FULL)
 
 FAST_PATH_BUDGET_NS = np.uint64(20)
 FULL_PATH_BUDGET_NS = np.uint64(200)
-PPM = 1_000_000
 RESAMPLE_PERIOD = 64
 LARGE_WRITE_BYTES = np.uint64(4096)
 WORD_MASK = np.uint64(7)

@@ -65,10 +65,9 @@ from runtime_math.monitors.check_oracle import NO_EXIT
 from runtime_math.numerics.compilation import jitted
 from runtime_math.numerics.logarithm import log1p_of_count
 from runtime_math.numerics.running_deviation import track
-from runtime_math.types import ApiFamily, Probe
+from runtime_math.types import PPM, ApiFamily, Probe
 
 POINTER_VALIDATION = int(ApiFamily.POINTER_VALIDATION)
-PPM = 1e6
 
 SPECTRAL = int(Signal.SPECTRAL)
 SIGNATURE = int(Signal.SIGNATURE)

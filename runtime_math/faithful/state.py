@@ -10,7 +10,7 @@ import numpy as np
 
 from runtime_math import monitors
 from runtime_math.faithful.signals import SIGNAL_COUNT
-from runtime_math.monitors import MONITOR_NAMES, eprocess, operator_norm, risk
+from runtime_math.monitors import KERNEL_MONITOR_NAMES, eprocess, operator_norm, risk
 from runtime_math.numerics.compilation import interpreted
 from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
 
@@ -37,7 +37,10 @@ KERNEL_STATE = np.dtype(
         ("probe_mask", np.int64),
         ("design_identifiability_ppm", np.int64),
         ("design_selected_count", np.int64),
-        *((name, _RECORDS.get(name, getattr(monitors, name).STATE)) for name in MONITOR_NAMES),
+        *(
+            (name, _RECORDS.get(name, getattr(monitors, name).STATE))
+            for name in KERNEL_MONITOR_NAMES
+        ),
     ],
     align=True,
 )
@@ -106,7 +109,7 @@ def _newborn(mode):
     newborn["oracle_bias"] = NEUTRAL_BIAS
     newborn["probe_mask"] = (1 << PROBE_COUNT) - 1
     newborn["design_selected_count"] = PROBE_COUNT
-    for name in MONITOR_NAMES:
+    for name in KERNEL_MONITOR_NAMES:
         # This runs once, and compiling 46 initialisers would cost seconds.
         initialise = interpreted(_INITIALISERS.get(name, getattr(monitors, name).init))
         initialise(_Fields(newborn[name][0]), *_INIT_ARGUMENTS.get(name, ()))

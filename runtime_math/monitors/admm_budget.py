@@ -23,7 +23,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, named, operation, reading, real, uint64, vector
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.decay import resting_point
+from runtime_math.numerics.subnormals import resting_point
 
 OBJECTIVE_COUNT = 3
 CALIBRATION_OBSERVATIONS = 128

@@ -20,8 +20,8 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, member, named, operation, reading, real, uint64
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.decay import resting_point
 from runtime_math.numerics.fused import fused_multiply_add
+from runtime_math.numerics.subnormals import resting_point
 
 FEATURE_COUNT = 4
 # Grade 0: component 0. Grade 1: 1-4. Grade 2: 5-10, pairs in lexicographic order. Grade 3: 11-14,

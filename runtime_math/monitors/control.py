@@ -18,7 +18,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, member, operation, uint64
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import SafetyLevel
+from runtime_math.types import PPM, SafetyLevel
 
 PERIOD = 128
 LATENCY_TARGET_NS = 60
@@ -27,7 +27,6 @@ LATENCY_DIVISOR = 4
 RISK_DIVISOR = 256
 LARGEST_LATENCY_STEP = 64
 LARGEST_RISK_STEP = 128
-PPM = np.uint64(1_000_000)
 MODE_COUNT = len(SafetyLevel)
 BASE_FULL_TRIGGER_PPM = np.array([220_000, 80_000, 1_000_000], np.int64)
 BASE_REPAIR_TRIGGER_PPM = np.array([1_000_000, 140_000, 1_000_000], np.int64)
@@ -96,7 +95,7 @@ def init(state):
 def _update_prices(state):
     calls = np.uint64(state.observed_calls)
     mean_cost_ns = np.int64(state.total_cost_ns // calls)
-    rate_ppm = np.int64(np.uint64(state.adverse_events) * PPM // calls)
+    rate_ppm = np.int64(np.uint64(state.adverse_events) * np.uint64(PPM) // calls)
     latency_step = _toward_zero(mean_cost_ns - LATENCY_TARGET_NS, LATENCY_DIVISOR)
     risk_step = _toward_zero(rate_ppm - RISK_TARGET_PPM, RISK_DIVISOR)
     state.lambda_latency += _clamp(latency_step, -LARGEST_LATENCY_STEP, LARGEST_LATENCY_STEP)

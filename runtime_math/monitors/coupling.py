@@ -23,7 +23,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, named, operation, reading, uint8
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.decay import resting_point
+from runtime_math.numerics.subnormals import resting_point
 
 WARMUP_OBSERVATIONS = 48
 FAILURE_PROBABILITY = 0.01

@@ -20,7 +20,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, integer, named, operation, reading
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.decay import fused_average, resting_point
+from runtime_math.numerics.subnormals import fused_average, resting_point
 
 STAGE_COUNT = 8
 CALIBRATION_OBSERVATIONS = 32

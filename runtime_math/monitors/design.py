@@ -25,7 +25,7 @@ import numpy as np
 from runtime_math.monitors.base import Monitor, flag, integer, member, operation, reading, uint32
 from runtime_math.numerics.bits import count_ones
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import PROBE_COUNT, Probe, SafetyLevel
+from runtime_math.types import PPM, PROBE_COUNT, Probe, SafetyLevel
 
 ALL_PROBES = (1 << PROBE_COUNT) - 1
 PROBE_COST_NS = (20, 28, 30, 8, 10, 12, 8, 16, 12, 10, 10, 12, 10, 8, 10, 6, 8)
@@ -61,7 +61,6 @@ PIVOT_FLOOR = 1e-12
 SINGULAR_LOG_DETERMINANT = -1e9
 LOG_DETERMINANT_OFFSET = 20.0
 IDENTIFIABILITY_RATE = 0.05
-PPM = 1_000_000.0
 
 # Bits of the mandatory probes: always; with high risk or a hint; the same in hardened mode.
 ALWAYS = 1 << Probe.ANYTIME | 1 << Probe.LARGE_DEVIATIONS

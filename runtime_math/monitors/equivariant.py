@@ -32,8 +32,8 @@ from runtime_math.monitors.base import (
 from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
 from runtime_math.numerics.logarithm import LOG1P
-from runtime_math.numerics.resting import ordered_bits, resting_bits
-from runtime_math.types import ApiFamily, SafetyLevel, ValidationProfile
+from runtime_math.numerics.subnormals import ordered_bits, resting_bits
+from runtime_math.types import PPM, ApiFamily, SafetyLevel, ValidationProfile
 
 WARMUP_CALLS = 96
 EARLY_CALLS = 512
@@ -53,7 +53,6 @@ DRIFT_BITS = ordered_bits(DRIFT_BELOW)
 FRACTURE_RISK_PPM = 700_000
 ORBIT_COUNT = 4
 FEATURE_COUNT = 4
-PPM = 1_000_000.0
 
 
 class EquivariantState(IntEnum):

@@ -21,7 +21,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, member, operation, reading, vector
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import SafetyLevel
+from runtime_math.types import PPM, SafetyLevel
 
 SIGNAL_COUNT = 31
 PADDED = 32
@@ -35,7 +35,6 @@ HIGHEST_SEVERITY = 4
 BONUS_SCALE_PPM = np.array([220_000.0, 320_000.0, 80_000.0])
 DRIFT_SCALE_PPM = 90_000.0
 MAX_BONUS_PPM = 280_000
-PPM = 1_000_000.0
 SMALLEST_WEIGHT = 1e-12
 LOG_SIGNAL_COUNT = math.log(SIGNAL_COUNT)
 

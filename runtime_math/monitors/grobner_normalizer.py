@@ -18,7 +18,7 @@ import numpy as np
 from runtime_math.monitors.base import Monitor, named, operation, reading, vector
 from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.resting import ordered_bits, resting_bits
+from runtime_math.numerics.subnormals import ordered_bits, resting_bits
 
 CONSTRAINT_COUNT = 12
 VARIABLE_COUNT = 16

@@ -20,7 +20,7 @@ import numpy as np
 from runtime_math.monitors.base import Monitor, flag, member, operation, reading
 from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.resting import resting_bits
+from runtime_math.numerics.subnormals import resting_bits
 
 SOURCE_COUNT = 8
 QUERY_FAMILY_COUNT = 6

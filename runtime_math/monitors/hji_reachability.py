@@ -25,6 +25,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, named, operation, reading, uint32, uint64
 from runtime_math.numerics.compilation import jitted
+from runtime_math.types import PPM
 
 LEVELS = 4
 CELLS = LEVELS**3
@@ -33,7 +34,6 @@ SAFE_REWARD = 1.0
 WARMUP_OBSERVATIONS = 64
 EWMA_WEIGHT = 0.05
 APPROACHING_MARGIN = 0.3
-PPM = 1_000_000.0
 LOG_LATENCY_SCALE = 10.0
 
 UNSAFE_VALUE = -20.0

@@ -23,7 +23,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, integer, member, named, operation, reading, real
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.decay import fused_average, resting_point
+from runtime_math.numerics.subnormals import fused_average, resting_point
 from runtime_math.types import FAMILY_COUNT, ApiFamily
 
 RANK = 4

@@ -19,7 +19,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, named, operation, reading, uint8, uint64
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.decay import resting_point
+from runtime_math.numerics.subnormals import resting_point
 from runtime_math.types import MembraneAction
 
 ACTION_COUNT = 4

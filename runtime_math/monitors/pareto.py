@@ -21,6 +21,7 @@ from runtime_math.monitors.base import Monitor, flag, member, operation, reading
 from runtime_math.numerics.compilation import jitted
 from runtime_math.types import (
     FAMILY_COUNT,
+    PPM,
     PROFILE_COUNT,
     ApiFamily,
     SafetyLevel,
@@ -35,7 +36,6 @@ OFF = int(SafetyLevel.OFF)
 LATENCY_SATURATION_NS = np.uint64(400)
 # One nanosecond as a share of the full-validation budget of 200 ns, in ppm.
 PPM_PER_NS = 5_000
-PPM = 1_000_000
 PRIOR_LATENCY_NS = (12, 70)
 HYSTERESIS_MILLI = 25
 UNLIMITED = np.iinfo(np.int64).max
@@ -93,7 +93,7 @@ def init(state):
 def _loss_milli(mode, latency_ns, adverse_ppm):
     """Weighted loss of a saturated latency and a rate, at most 2000."""
     latency_part = LATENCY_WEIGHT[mode] * (PPM_PER_NS * latency_ns)
-    return (latency_part + RISK_WEIGHT[mode] * min(adverse_ppm, PPM)) // 1_000_000
+    return (latency_part + RISK_WEIGHT[mode] * min(adverse_ppm, PPM)) // PPM
 
 
 @jitted

@@ -29,7 +29,7 @@ from runtime_math.monitors.base import (
 )
 from runtime_math.numerics.bits import float64_bits
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.resting import ordered_bits, resting_bits
+from runtime_math.numerics.subnormals import ordered_bits, resting_bits
 from runtime_math.types import MembraneAction
 
 CALIBRATION_CALLS = 128

@@ -20,12 +20,11 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, member, operation, real, uint32
 from runtime_math.numerics.compilation import jitted
-from runtime_math.types import FAMILY_COUNT, ApiFamily
+from runtime_math.types import FAMILY_COUNT, PPM, ApiFamily
 
 MIN_CALLS = 32
 DEFAULT_PRIOR_PPM = 20_000
 DEFAULT_Z_SCORE = 3.0
-PPM = 1_000_000.0
 UNKNOWN = -1
 
 STATE = np.dtype(

@@ -22,7 +22,7 @@ import numpy as np
 
 from runtime_math.monitors.base import Monitor, flag, member, named, operation, reading
 from runtime_math.numerics.compilation import jitted
-from runtime_math.numerics.decay import fused_average, resting_point
+from runtime_math.numerics.subnormals import fused_average, resting_point
 
 CLASS_COUNT = 4
 CELL_COUNT = 12

@@ -20,7 +20,6 @@ from runtime_math.calibrated.family_rates import FamilyRates
 from runtime_math.calibrated.learnt_rate import LearntRateMonitor
 from runtime_math.calibrated.level import RobustLevel
 from runtime_math.calibrated.quarantine_queue import LAG, VOID, QuarantineQueue
-from runtime_math.calibrated.streams import GLOBAL_COUNT, LATENCY_ONLY, WEIGHTS, Stream
 from runtime_math.calibrated.tail_histogram import TailHistogram
 from runtime_math.calibrated.token_bucket import TokenBucket
 from runtime_math.numerics.compilation import jitted
@@ -48,12 +47,6 @@ def test_rate_ratios_have_mean_one_at_the_null(kind, null_rate):
 def test_ladder_bets_have_mean_one_on_uniform_p_values():
     levels = ladder.LEVELS[:, None]
     assert levels * ladder.WIN + (1 - levels) * ladder.LOSS == pytest.approx(np.ones((5, 2)))
-
-
-def test_weights_of_what_one_call_can_step_add_to_one():
-    assert WEIGHTS.sum() == pytest.approx(1.0)
-    assert len(WEIGHTS) == len(Stream) == GLOBAL_COUNT + 2
-    assert LATENCY_ONLY.sum() == 4
 
 
 @jitted

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime_math.numerics.decay import SMALLEST_SUBNORMAL, fused_average, resting_point
+from runtime_math.numerics.subnormals import (
+    SMALLEST_SUBNORMAL,
+    fused_average,
+    ordered_bits,
+    resting_bits,
+    resting_point,
+)
 
 RETENTIONS = (0.98, 0.985, 0.97, 0.95)
 
@@ -35,3 +41,16 @@ def test_a_smoothed_difference_rests_at_the_same_point():
     number, after = resting, resting + SMALLEST_SUBNORMAL
     assert number + 0.05 * (0.0 - number) == number
     assert after + 0.05 * (0.0 - after) < after
+
+
+@given(st.floats(0, allow_nan=False), st.floats(0, allow_nan=False))
+def test_bits_are_ordered_as_numbers_are(first, second):
+    # Adding zero turns a negative zero into the positive one.
+    assert (ordered_bits(first + 0.0) < ordered_bits(second + 0.0)) == (first < second)
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.1, 0.5])
+def test_resting_bits_are_the_last_ones_of_which_nothing_is_left(weight):
+    units = int(resting_bits(lambda number: weight * number == 0.0))
+    assert weight * (units * SMALLEST_SUBNORMAL) == 0.0
+    assert weight * ((units + 1) * SMALLEST_SUBNORMAL) > 0.0
