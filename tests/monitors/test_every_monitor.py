@@ -108,10 +108,11 @@ def test_the_gravest_code_adds_most_risk(name):
 def test_the_kernel_feeds_every_monitor_it_holds():
     kernel = RuntimeMathKernel(0)
     before = kernel.states.copy()
-    for call in generate(incident="adv20", calls=400, start=100).calls:
+    for row, call in enumerate(generate(incident="adv20", calls=3000, start=100).calls):
         context = RuntimeContext(int(call["family"]), int(call["addr_hint"]))
         profile = kernel.decide(0, context).profile
-        kernel.observe_validation_result(context.family, profile, 90, bool(call["adverse"]))
+        cost_ns = 20 + 37 * row % 400
+        kernel.observe_validation_result(context.family, profile, cost_ns, bool(call["adverse"]))
     kernel.note_overlap(1, 2, 99)
     after = kernel.states
     fed = {name for name in KERNEL_MONITOR_NAMES if before[name].tobytes() != after[name].tobytes()}
