@@ -8,6 +8,7 @@ import numpy as np
 
 from bench import inputs
 from bench.benchmark import MODES
+from bench.deciding import decide_on
 from bench.used import used
 from runtime_math import RuntimeMathKernel, jit, replay_ensemble
 from runtime_math.numerics.compilation import entry_jitted
@@ -39,16 +40,7 @@ def pairs_loop(states, events):
     state, total = states[0], 0
     for row in range(0, events.shape[0], 2):
         call, outcome = events[row], events[row + 1]
-        decision = jit.decide(
-            state,
-            int(call.mode),
-            int(call.family),
-            call.addr_hint,
-            call.requested_bytes,
-            call.is_write,
-            int(call.contention_hint),
-            call.bloom_negative,
-        )
+        decision = decide_on(state, call.mode, call)
         jit.observe_validation_result(
             state, int(outcome.family), int(outcome.profile), outcome.cost_ns, outcome.adverse
         )

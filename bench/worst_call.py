@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from bench import inputs
 from bench.benchmark import MODES
+from bench.deciding import decide_on
 from bench.used import used
 from runtime_math import CONTEXT, MembraneAction, jit
 from runtime_math.numerics.compilation import entry_jitted
@@ -61,16 +62,7 @@ def timed_calls(states, mode, traffic, deciding, observing, decide_cycles, obser
         family, profile, repaired = np.int64(call.family), 0, False
         begun = _read_cycle_counter()
         if deciding:
-            decision = jit.decide(
-                state,
-                mode,
-                family,
-                call.addr_hint,
-                call.requested_bytes,
-                call.is_write,
-                np.int64(call.contention_hint),
-                call.bloom_negative,
-            )
+            decision = decide_on(state, mode, call)
             profile, repaired = decision.profile, decision.action >= _REPAIR
             total += used(decision)
         decided = _read_cycle_counter()

@@ -6,11 +6,8 @@ record, return at once while a batch works on it, and are atomic under the inter
 batches, which take arrays and release it.
 
 The functions below the class are templates. They name what differs between records (`state_at`,
-`decide_packed`, ...) as globals; `Calls` gives every record copies with globals of their own. A
-closure would do the same, but Numba's cache on disk does not recognise closures.
+`decide_packed`, ...) as globals; `Calls` gives every record copies with globals of their own.
 """
-
-from types import FunctionType
 
 import numpy as np
 from numba import types
@@ -20,6 +17,7 @@ from runtime_math.decision import BUSY, store_decision
 from runtime_math.numerics.compilation import entry_jitted, jitted
 from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.numerics.record_at import record_at
+from runtime_math.numerics.templates import copied
 from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind
 
 _ADDRESS, _CODE, _WORD, _FLAG = types.uint64, types.int64, types.uint64, types.boolean
@@ -72,10 +70,7 @@ class Calls:
             setattr(self, template.__name__, entry_jitted(self._copy(template), nogil=True))
 
     def _copy(self, template):
-        copy = FunctionType(template.__code__, self._namespace, template.__name__)
-        copy.__qualname__ = f"{self.name}.{template.__name__}"
-        copy.__doc__ = template.__doc__
-        return copy
+        return copied(template, self._namespace, self.name)
 
     def compilations(self, states):
         """What `runtime_math.precompile` compiles: functions by name, for states of this kind."""

@@ -7,7 +7,6 @@ the functions below the class are templates: each policy gets copies with global
 
 import functools
 from collections.abc import Callable
-from types import FunctionType
 
 import numpy as np
 from numba import from_dtype, types
@@ -16,6 +15,7 @@ from runtime_math.call_context import CALL_CONTEXT, CallContext
 from runtime_math.decision import Decision, unpack_decision
 from runtime_math.numerics.arguments import below, flag, word
 from runtime_math.numerics.compilation import entry_jitted, jitted
+from runtime_math.numerics.templates import copied
 from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT, SafetyLevel
 
 MODE_COUNT = len(SafetyLevel)
@@ -65,9 +65,7 @@ class JitCalls:
         namespace.update({f"compiled_{name}": each for name, each in self._compiled.items()})
         for template in _TEMPLATES:
             if template is decide or template.__name__ in functions:
-                copy = FunctionType(template.__code__, namespace, template.__name__)
-                copy.__doc__ = template.__doc__
-                namespace[template.__name__] = jitted(copy)
+                namespace[template.__name__] = jitted(copied(template, namespace))
                 setattr(self, template.__name__, namespace[template.__name__])
 
     def compilations(self, dtype):

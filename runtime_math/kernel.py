@@ -28,7 +28,6 @@ _PROFILE = validation.member(ValidationProfile)
 _STAGE = validation.member(CheckStage)
 _WORD = validation.integer(0, 2**64 - 1)
 _POSITION = validation.integer(0, 2**63 - 1)
-_LARGEST_CACHE = 65_536
 _POLICIES = ("faithful", "calibrated")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from bench import inputs
 from bench.benchmark import per_mode, timed_loop, warmed
+from bench.deciding import decide_on
 from bench.used import used
 from runtime_math import ApiFamily, MembraneAction, ValidationProfile, jit
 from runtime_math.numerics.compilation import jitted
@@ -65,16 +66,7 @@ def mixed_loop(states, mode, contexts, costs_ns, adverse, place, loops):
     for _ in range(loops):
         call = contexts[place]
         family = np.int64(call.family)
-        decision = jit.decide(
-            state,
-            mode,
-            family,
-            call.addr_hint,
-            call.requested_bytes,
-            call.is_write,
-            np.int64(call.contention_hint),
-            call.bloom_negative,
-        )
+        decision = decide_on(state, mode, call)
         cost_ns = costs_ns[place, decision.profile]
         jit.observe_validation_result(state, family, decision.profile, cost_ns, adverse[place])
         total += used(decision) + state.monitor_bonus_ppm

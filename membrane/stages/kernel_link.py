@@ -8,12 +8,12 @@ own code takes, and there is one copy of the kernel's machine code per process.
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from membrane.tables.words import ZERO
 from runtime_math.decision import pack_decision
+from runtime_math.numerics.builtins.emission import call_at
 from runtime_math.numerics.compilation import jitted
 from runtime_math.types import (
     ApiFamily,
@@ -33,7 +33,6 @@ LINK = np.dtype(
     ],
     align=True,
 )
-_WORD, _FLAG = ir.IntType(64), ir.IntType(1)
 _U64, _I64, _BOOL = types.uint64, types.int64, types.boolean
 # What a decision looks like while a batch of another thread keeps the kernel busy: check fully.
 BUSY_DECISION = pack_decision.py_func(
@@ -51,19 +50,9 @@ NO_CONTENTION = np.int64(0)
 
 def _caller(*argument_types):
     """Make an intrinsic that calls the function of these arguments at an address."""
-    kinds = [_FLAG if kind == _BOOL else _WORD for kind in argument_types]
 
     def emit(context, builder, signature, arguments):
-        pointer = ir.FunctionType(_WORD, kinds).as_pointer()
-        values = [
-            context.get_value_as_argument(builder, kind, value)
-            if kind != _BOOL
-            else builder.trunc(value, _FLAG)
-            if value.type != _FLAG
-            else value
-            for kind, value in zip(argument_types, arguments[1:], strict=True)
-        ]
-        return builder.call(builder.inttoptr(arguments[0], pointer), values)
+        return call_at(builder, arguments[0], argument_types, arguments[1:])
 
     return types.int64(_U64, *argument_types), emit
 

@@ -5,24 +5,9 @@ import sys
 
 import pytest
 
-LISTENER = """
-import sys
-import numpy as np
-from numba.core import event
+from tests.compile_listener import LISTENER
 
-compiled = []
-
-class Listener(event.Listener):
-    def on_start(self, compile_event):
-        function = compile_event.data["dispatcher"].py_func
-        compiled.append(f"{function.__module__}.{function.__qualname__}")
-
-    def on_end(self, compile_event):
-        pass
-
-event.register("numba:compile", Listener())
-shells = (".jit.", ".arguments.", ".decision.")
-"""
+PRELUDE = LISTENER + "import sys\nimport numpy as np\n"
 KERNEL = """
 from runtime_math import *
 
@@ -39,6 +24,27 @@ def use(kernel):
     kernel.replay(np.zeros(2, EVENT))
     replay_ensemble(np.concatenate([kernel.states] * 2), np.zeros(2, EVENT))
 """
+JIT = """
+from numba import njit
+from {package} import jit
+
+@njit
+def serve(states, addresses):
+    state = states[0]
+    decision = jit.decide(state, 0, 0, addresses[0], 8, False, 0, False)
+    jit.observe_validation_result(state, 0, decision.profile, addresses[0], False)
+    order = jit.check_ordering(state, 0, True, True)
+    jit.note_check_order_outcome(state, 0, True, True, order, -1)
+    {more}
+    return jit.note_overlap(state, 1, 2, 3)
+
+for settings in {settings}:
+    serve(jit.new_state(0, **settings), np.ones(1, np.int64))
+assert compiled.count("__main__.serve") == len({settings})
+# What users' code calls is a thin shell around functions that are compiled once for all.
+shells = ("__main__.serve", ".jit.", ".arguments.", ".decision.")
+compiled = [name for name in compiled if not any(shell in name for shell in shells)]
+"""
 USES = {
     "faithful": KERNEL + "kernel = RuntimeMathKernel(0); use(kernel); kernel.snapshot()",
     "calibrated, lean": KERNEL
@@ -54,44 +60,12 @@ import runtime_math.calibrated.kernel
 kernel = RuntimeMathKernel(0, policy="calibrated")
 use(kernel); kernel.acknowledge(); kernel.snapshot(); use(RuntimeMathKernel(1))
 """,
-    "jit": """
-from numba import njit
-from runtime_math import jit
-
-@njit
-def serve(states, addresses):
-    state = states[0]
-    decision = jit.decide(state, 0, 0, addresses[0], 8, False, 0, False)
-    jit.observe_validation_result(state, 0, decision.profile, addresses[0], False)
-    order = jit.check_ordering(state, 0, True, True)
-    jit.note_check_order_outcome(state, 0, True, True, order, -1)
-    return jit.note_overlap(state, 1, 2, 3)
-
-serve(jit.new_state(0), np.ones(1, np.int64))
-# What users' code calls is a thin shell around functions that are compiled once for all.
-compiled = [name for name in compiled if not any(shell in name for shell in shells)]
-compiled.remove("__main__.serve")
-""",
-    "jit of the calibrated policy": """
-from numba import njit
-from runtime_math.calibrated import jit
-
-@njit
-def serve(states, addresses):
-    state = states[0]
-    decision = jit.decide(state, 0, 0, addresses[0], 8, False, 0, False)
-    jit.observe_validation_result(state, 0, decision.profile, addresses[0], False)
-    order = jit.check_ordering(state, 0, True, True)
-    jit.note_check_order_outcome(state, 0, True, True, order, -1)
-    jit.acknowledge(state, -1)
-    jit.reset_alarms(state, 0)
-    return jit.note_overlap(state, 1, 2, 3) and jit.in_alarm(state, 0)
-
-for monitors in ("none", "all"):
-    serve(jit.new_state(0, monitors=monitors), np.ones(1, np.int64))
-compiled = [name for name in compiled if not any(shell in name for shell in shells)]
-compiled = [name for name in compiled if name != "__main__.serve"]
-""",
+    "jit": JIT.format(package="runtime_math", more="pass", settings=[{}]),
+    "jit of the calibrated policy": JIT.format(
+        package="runtime_math.calibrated",
+        more="jit.acknowledge(state, -1); jit.reset_alarms(state, 0); jit.in_alarm(state, 0)",
+        settings=[{"monitors": "none"}, {"monitors": "all"}],
+    ),
     "membrane": """
 from membrane import ValidationPipeline
 from membrane.libc import GuardedLibrary
@@ -133,7 +107,7 @@ def filled_cache():
 
 @pytest.mark.parametrize("use", USES)
 def test_nothing_is_compiled_again(use):
-    script = LISTENER + USES[use] + "\nprint(compiled)"
+    script = PRELUDE + USES[use] + "\nprint(compiled)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "[]"

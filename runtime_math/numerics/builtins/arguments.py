@@ -12,6 +12,7 @@ from runtime_math.numerics.builtins.emission import (
     SIZE_OFFSET,
     WORD,
     Emitter,
+    call_at,
 )
 
 
@@ -136,14 +137,8 @@ def core_caller(arguments):
     def call(typing_context, function, target, unboxed):
         def emit(context, builder, signature, values):
             function, target, unboxed = values
-            shapes = [FLAG if kind == types.boolean else WORD for kind in kinds]
-            pointer = ir.FunctionType(WORD, [WORD, *shapes]).as_pointer()
             numbers = [builder.extract_value(unboxed, 1 + i) for i in range(len(kinds))]
-            numbers = [
-                builder.trunc(number, FLAG) if number.type != shape and shape == FLAG else number
-                for number, shape in zip(numbers, shapes, strict=True)
-            ]
-            return builder.call(builder.inttoptr(function, pointer), [target, *numbers])
+            return call_at(builder, function, [types.uintp, *kinds], [target, *numbers])
 
         return types.int64(types.uintp, types.uintp, types.Tuple([types.boolean, *kinds])), emit
 

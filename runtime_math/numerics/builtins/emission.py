@@ -37,6 +37,28 @@ def available():
     )
 
 
+def call_at(builder, function, kinds, values):
+    """Emit the call of a C function at an address; gives a 64-bit integer.
+
+    Parameters
+    ----------
+    builder : llvmlite.ir.IRBuilder
+    function : llvmlite value
+        The address.
+    kinds : sequence of numba types
+        Of its arguments: 64-bit integers and booleans.
+    values : sequence of llvmlite values
+        Booleans as a bit or a byte.
+    """
+    shapes = [FLAG if kind == types.boolean else WORD for kind in kinds]
+    values = [
+        value if value.type == shape else builder.trunc(value, shape)
+        for value, shape in zip(values, shapes, strict=True)
+    ]
+    pointer = ir.FunctionType(WORD, shapes).as_pointer()
+    return builder.call(builder.inttoptr(function, pointer), values)
+
+
 class Emitter:
     """Emits the handling of objects; any doubt leads to one block, where the fast path gives up.
 
