@@ -8,7 +8,7 @@ import numpy as np
 from runtime_math import validation
 from runtime_math.calls_for import calls_for
 from runtime_math.faithful.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
-from runtime_math.numerics.entry_point import CompileProgress
+from runtime_math.numerics.c_function import CompileProgress
 from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind
 from runtime_math.types import (
     FAMILY_COUNT,

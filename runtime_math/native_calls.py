@@ -58,7 +58,7 @@ def compilations(kernel_class):
         return {}
     return {
         f"{name} from Python": lambda name=name: (
-            _builtin(name, getattr(kernel_class, name)).point.c_address
+            _builtin(name, getattr(kernel_class, name)).compiled.c_address
         )
         for name in _NATIVE_CALLS
     }

@@ -52,7 +52,7 @@ def integer(low, high, convert=int):
     allowed = f"an integer from {low} to {high}"
 
     def validate(name, value):
-        number = _exact_integer(name, value, allowed)
+        number = value if value.__class__ is int else _exact_integer(name, value, allowed)
         if not low <= number <= high:
             raise ValueError(f"{name} must be {allowed}, got {number}")
         return convert(number)
@@ -86,7 +86,13 @@ def finite(name, value):
 def member(enumeration):
     """Make a validator for members of an `enum.IntEnum`, or their codes; gives the code."""
 
+    exact = frozenset(map(int, enumeration))
+
     def validate(name, value):
+        if value.__class__ is int and value in exact:
+            return value
+        if value.__class__ is enumeration:
+            return int(value)
         allowed = f"a member of {enumeration.__name__} or its code"
         code = _exact_integer(name, value, allowed)
         try:

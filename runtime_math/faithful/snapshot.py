@@ -44,8 +44,8 @@ from runtime_math.monitors import (
     symplectic_reduction,
     tropical_latency,
 )
+from runtime_math.numerics.c_function import CompileProgress
 from runtime_math.numerics.compilation import entry_jitted, jitted
-from runtime_math.numerics.entry_point import CompileProgress
 
 SNAPSHOT = np.dtype(
     [

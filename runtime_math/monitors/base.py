@@ -18,8 +18,12 @@ validates what comes from Python, then calls the very same functions.
 import functools
 import inspect
 
+import numba
 import numpy as np
 
+from runtime_math.numerics.builtins.direct_call import direct_call
+from runtime_math.numerics.builtins.emission import available
+from runtime_math.numerics.c_function import CFunction
 from runtime_math.validation import (  # noqa: F401 - monitors take their validators from here
     finite,
     flag,
@@ -32,6 +36,8 @@ from runtime_math.validation import (  # noqa: F401 - monitors take their valida
     uint64,
     vector,
 )
+
+_AVAILABLE = available()
 
 
 class operation:
@@ -57,6 +63,7 @@ class operation:
         if expected != list(parameters):
             raise TypeError(f"{function.__name__} takes {expected}, not {list(parameters)}")
         self._function = function
+        self._enter = None
         self._returns = returns
         self._validators = parameters
         self.__doc__ = function.__doc__
@@ -64,6 +71,7 @@ class operation:
 
     def __set_name__(self, owner, name):
         self.__name__ = name
+        self._owner = owner
 
     @functools.cached_property
     def _signature(self):
@@ -72,19 +80,43 @@ class operation:
             for name in self._validators
         )
 
+    def _caller(self, monitor):
+        """What calls the compiled function on a monitor's record, which it keeps alive."""
+        storage, address = monitor._storage, monitor._address
+        if not _AVAILABLE:
+            return functools.partial(self._function, storage[0])
+
+        def call(*checked):
+            enter = self._enter or self._compiled(storage.dtype, checked)
+            return enter(address, *checked)
+
+        return call
+
+    def _compiled(self, dtype, checked):
+        kinds = map(numba.typeof, checked)
+        compiled = CFunction(self._function.py_func, numba.from_dtype(dtype), *kinds)
+        self._enter = direct_call(compiled)
+        return self._enter
+
     def __get__(self, instance, owner=None):
         if instance is None:
             return self
+        # The instance's own attribute hides this descriptor from now on.
+        vars(instance)[self.__name__] = method = self._method(self._caller(instance))
+        return method
+
+    def _method(self, call):
+        validators, returns = list(self._validators.items()), self._returns
 
         def method(*arguments, **keywords):
-            if keywords or len(arguments) != len(self._validators):
+            if keywords or len(arguments) != len(validators):
                 arguments = self._signature.bind(*arguments, **keywords).args
             checked = [
                 validate(name, value)
-                for (name, validate), value in zip(self._validators.items(), arguments, strict=True)
+                for (name, validate), value in zip(validators, arguments, strict=True)
             ]
-            result = self._function(instance.record, *checked)
-            return result if self._returns is None else self._returns(result)
+            result = call(*checked)
+            return result if returns is None else returns(result)
 
         method.__name__ = self.__name__
         method.__doc__ = self.__doc__
@@ -98,7 +130,7 @@ class reading(operation):
     def __get__(self, instance, owner=None):
         if instance is None:
             return self
-        result = self._function(instance.record)
+        result = self._caller(instance)()
         return result if self._returns is None else self._returns(result)
 
 
@@ -133,6 +165,7 @@ class Monitor:
 
     def _bind(self, storage):
         self._storage = storage
+        self._address = storage.ctypes.data
         self.record = storage[0]
 
     def reset(self):
@@ -151,6 +184,7 @@ class Monitor:
         return {"parameters": self._parameters, "state": self._storage.tobytes()}
 
     def __setstate__(self, saved):
+        vars(self).clear()
         self._parameters = saved["parameters"]
         self._bind(np.frombuffer(bytearray(saved["state"]), self.STATE))
 

@@ -122,7 +122,7 @@ def test_an_edit_reaches_its_dependants_and_nobody_else():
         assert "runtime_math.numerics.compilation" in dependencies(name)
     for path in (PACKAGE / "monitors").glob("[a-z]*.py"):
         reached = dependencies(f"runtime_math.monitors.{path.stem}")
-        assert len(reached) < 16, path.name
+        assert len(reached) < 20, path.name
         assert "runtime_math.faithful.observe" not in reached
 
 

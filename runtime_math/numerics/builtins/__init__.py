@@ -11,4 +11,7 @@ A builtin is one compiled function of the C type ``METH_FASTCALL | METH_KEYWORDS
 like every other entry point. It calls the core at an address, so that it takes no time to compile
 and serves every core of the same arguments. `Builtin.bind` makes a callable that belongs to one
 object.
+
+Where there is no object and no slow path, only a function of numbers, records and arrays (an
+`EntryPoint`, a monitor's operation), a direct call is the builtin of a signature.
 """

@@ -1,10 +1,8 @@
 """`Builtin`: the declaration of a builtin function, and the callables made from it."""
 
-import ctypes
 import functools
 import hashlib
 import inspect
-import struct
 import weakref
 from types import FunctionType
 
@@ -22,21 +20,8 @@ from runtime_math.numerics.builtins.emission import (
     SLOW,
     TARGET,
 )
-from runtime_math.numerics.entry_point import EntryPoint
-
-_METH_FASTCALL_KEYWORDS = 0x80 | 0x02
-_make_callable = ctypes.PYFUNCTYPE(
-    ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
-)(("PyCFunction_NewEx", ctypes.pythonapi))
-
-
-class _MethodDefinition(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("call", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("text", ctypes.c_char_p),
-    ]
+from runtime_math.numerics.builtins.method_definition import MethodDefinition
+from runtime_math.numerics.c_function import CFunction
 
 
 class Builtin:
@@ -69,17 +54,13 @@ class Builtin:
         shape = repr([(type(argument).__name__, argument.limits) for argument in arguments])
         shape = hashlib.sha256(shape.encode()).hexdigest()[:12]
         function.__qualname__ = f"{template.__name__}.{method.__name__}.{shape}"
-        self.point = EntryPoint(types.uintp, types.uintp, types.int64, types.uintp)(function)
+        self.compiled = CFunction(function, types.uintp, types.uintp, types.int64, types.uintp)
 
     @functools.cached_property
     def _definition(self):
-        names = ", ".join(["$self", *list(inspect.signature(self.method).parameters)[1:]])
-        name, text = self.method.__name__, inspect.getdoc(self.method) or ""
-        return _MethodDefinition(
-            name.encode(),
-            self.point.c_address,
-            _METH_FASTCALL_KEYWORDS,
-            f"{name}({names})\n--\n\n{text}".encode(),
+        names = ["$self", *list(inspect.signature(self.method).parameters)[1:]]
+        return MethodDefinition(
+            self.method.__name__, names, inspect.getdoc(self.method) or "", self.compiled.c_address
         )
 
     def bind(self, owner, core, target, kept, slow, ready=None):
@@ -114,9 +95,7 @@ class Builtin:
         if ready is not None:
             words[RESOLVE], words[READY] = id(ready), ready.address
         words[FIRST_TYPE:] = [id(kind) for kind in self.types]
-        head = struct.pack("Q", words.ctypes.data)
-        carried = (head, words, kept, on_slow_path, ready, self)
-        return _make_callable(ctypes.addressof(self._definition), carried, None)
+        return self._definition.bind(words, kept, on_slow_path, ready)
 
 
 def divert(bound, diverted):

@@ -11,6 +11,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 WORD, FLAG = ir.IntType(64), ir.IntType(1)
+OBJECT = cgutils.voidptr_t  # what Numba's own code takes an object for
 # Offsets in objects of the interpreter, where `available` finds them to be so.
 TYPE_OFFSET, SIZE_OFFSET, ITEMS_OFFSET = 8, 16, 24
 # The words that a bound builtin finds at an address of its own.
@@ -103,6 +104,13 @@ class Emitter:
         builder.cbranch(condition, further, self.doubt)
         builder.position_at_end(further)
 
+    def require_no_error(self, suspect):
+        """Go on unless a result that may stand for an error does."""
+        failed = cgutils.alloca_once_value(self.builder, OBJECT(None))
+        with self.builder.if_then(suspect, likely=False):
+            self.builder.store(self.call("PyErr_Occurred", OBJECT), failed)
+        self.require(cgutils.is_null(self.builder, self.builder.load(failed)))
+
     def type_of(self, value):
         """Address of the type of an object."""
         return self.load(value, TYPE_OFFSET)
@@ -126,10 +134,7 @@ class Emitter:
     def word(self, value):
         """Number of an object of type int, 0 to 2^64 - 1."""
         number = self.call("PyLong_AsUnsignedLongLong", WORD, value)
-        failed = cgutils.alloca_once_value(self.builder, WORD(0))
-        with self.builder.if_then(self.equal(number, WORD(-1)), likely=False):
-            self.builder.store(self.call("PyErr_Occurred", WORD), failed)
-        self.require(self.equal(self.builder.load(failed), WORD(0)))
+        self.require_no_error(self.equal(number, WORD(-1)))
         return number
 
     def flag(self, value):
@@ -142,7 +147,7 @@ class Emitter:
 
 def c_function(name, result, *parameters):
     """Intrinsic that calls a function of Python's C interface; objects are words."""
-    shapes = {types.uintp: WORD, types.int64: WORD, types.void: ir.VoidType()}
+    shapes = {types.uintp: OBJECT, types.int64: WORD, types.void: ir.VoidType()}
 
     @intrinsic
     def call(typing_context, arguments):
@@ -150,7 +155,13 @@ def c_function(name, result, *parameters):
             kind = ir.FunctionType(shapes[result], [shapes[p] for p in parameters])
             function = cgutils.get_or_insert_function(builder.module, kind, name)
             words = [builder.extract_value(values[0], i) for i in range(len(parameters))]
-            found = builder.call(function, words)
+            given = [
+                builder.inttoptr(word, OBJECT) if parameter == types.uintp else word
+                for word, parameter in zip(words, parameters, strict=True)
+            ]
+            found = builder.call(function, given)
+            if result == types.uintp:
+                return builder.ptrtoint(found, WORD)
             return context.get_dummy_value() if result == types.void else found
 
         return result(types.Tuple(parameters)), emit
