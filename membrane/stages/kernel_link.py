@@ -79,15 +79,26 @@ def _call_note(typing_context, function, kernel, family, aligned, recent, order,
 
 @jitted
 def decide(link, mode, address, bloom_negative):
-    """Return a packed decision; see `runtime_math.decision`."""
+    """Return a packed decision on a pointer; see `runtime_math.decision`."""
+    return _decided(link, mode, FAMILY, address, ZERO, False, bloom_negative)
+
+
+@jitted
+def decide_on_call(link, mode, family, address, size, is_write):
+    """Return a packed decision on a guarded call that touches `size` bytes from an address on."""
+    return _decided(link, mode, family, address, size, is_write, False)
+
+
+@jitted
+def _decided(link, mode, family, address, size, is_write, bloom_negative):
     packed = _call_decide(
         link.decide,
         link.kernel,
         np.int64(mode),
-        FAMILY,
+        np.int64(family),
         address,
-        ZERO,
-        False,
+        size,
+        is_write,
         NO_CONTENTION,
         bloom_negative,
     )
@@ -97,7 +108,13 @@ def decide(link, mode, address, bloom_negative):
 @jitted
 def observe(link, profile, cost_ns, adverse):
     """Tell the kernel how a validation went."""
-    _call_observe(link.observe, link.kernel, FAMILY, np.int64(profile), cost_ns, adverse)
+    observe_call(link, FAMILY, profile, cost_ns, adverse)
+
+
+@jitted
+def observe_call(link, family, profile, cost_ns, adverse):
+    """Tell the kernel how a guarded call went."""
+    _call_observe(link.observe, link.kernel, np.int64(family), np.int64(profile), cost_ns, adverse)
 
 
 @jitted

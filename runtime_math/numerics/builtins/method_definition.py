@@ -43,7 +43,7 @@ class MethodDefinition:
 
         Parameters
         ----------
-        words : numpy.ndarray of uint64
+        words : numpy.ndarray
         *kept : object
             Kept alive by the callable.
 

@@ -1,0 +1,267 @@
+"""The builtin of all native calls: jitted code over Python's public C interface.
+
+It follows a plan (see `membrane.calls.native.plan`). Objects, and memory on the stack, are words.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from membrane.calls.native.plan import (
+    ADDRESS,
+    ARRAY,
+    BYTEARRAY,
+    BYTES,
+    CTYPES_ARRAYS,
+    HANDLE,
+    INTEGER,
+    MOST_ARGUMENTS,
+    MOST_REGIONS,
+    NOTHING,
+    POINTER_WRITTEN,
+    SIGNED,
+    plan_at,
+)
+from membrane.calls.native.regions import REGION, REGION_SIZE, admit, leave, region_at, state_at
+from membrane.stages import kernel_link
+from membrane.tables.words import WORD_SIZE, ZERO
+from runtime_math.decision import profile_of
+from runtime_math.numerics.builtins.emission import (
+    OBJECT,
+    WORD,
+    Emitter,
+    boxed,
+    bytes_address,
+    c_function,
+    give,
+    load,
+    none,
+    tuple_item,
+    vectorcall,
+)
+from runtime_math.numerics.compilation import jitted
+
+_VIEW_BYTES = np.uint64(80)  # of a Py_buffer
+_VIEW_LENGTH_AT = np.uint64(16)
+_TYPE_AT = np.uint64(8)  # in an object
+# On the stack: the arguments as words, the buffers that were taken, the regions.
+_VIEWS_AT = np.uint64(8 * MOST_ARGUMENTS)
+_REGIONS_AT = _VIEWS_AT + _VIEW_BYTES * np.uint64(MOST_ARGUMENTS)
+_FRAME_BYTES = int(_REGIONS_AT) + MOST_REGIONS * REGION.itemsize
+_LARGEST_SIGNED = np.uint64(2**63 - 1)
+_ALL_ONES = np.uint64(2**64 - 1)
+CALL_COST_NS = np.uint64(10)
+
+_as_signed = c_function("PyLong_AsLongLong", types.int64, types.uintp)
+_as_unsigned = c_function("PyLong_AsUnsignedLongLong", types.int64, types.uintp)
+_error = c_function("PyErr_Occurred", types.uintp)
+_clear_error = c_function("PyErr_Clear", types.void)
+_get_buffer = c_function("PyObject_GetBuffer", types.int64, types.uintp, types.uintp, types.int64)
+_release_buffer = c_function("PyBuffer_Release", types.void, types.uintp)
+_boxed_unsigned = c_function("PyLong_FromUnsignedLongLong", types.uintp, types.int64)
+
+
+@intrinsic
+def _stack(typing_context):
+    """Memory for one call, on the stack of the builtin."""
+
+    def emit(context, builder, signature, arguments):
+        words = cgutils.alloca_once(builder, WORD, _FRAME_BYTES // 8)
+        return builder.ptrtoint(words, WORD)
+
+    return types.uintp(), emit
+
+
+@intrinsic
+def _integer_type(typing_context):
+    def emit(context, builder, signature, arguments):
+        return Emitter(builder).symbol("PyLong_Type")
+
+    return types.uintp(), emit
+
+
+@intrinsic
+def _store(typing_context, address, value):
+    def emit(context, builder, signature, arguments):
+        address, value = arguments
+        builder.store(value, builder.inttoptr(address, WORD.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.uintp), emit
+
+
+@intrinsic
+def _call_function(typing_context, function, frame):
+    """Call a C function with all the words of a frame, the interpreter lock released.
+
+    A C function takes as many as it has parameters and leaves the others alone.
+    """
+
+    def emit(context, builder, signature, arguments):
+        function, frame = arguments
+        emitter = Emitter(builder)
+        words = [emitter.load(frame, 8 * place) for place in range(MOST_ARGUMENTS)]
+        thread = emitter.call("PyEval_SaveThread", OBJECT)
+        shape = ir.FunctionType(WORD, [WORD] * MOST_ARGUMENTS).as_pointer()
+        result = builder.call(builder.inttoptr(function, shape), words)
+        emitter.call("PyEval_RestoreThread", ir.VoidType(), thread)
+        return result
+
+    return types.uint64(types.uintp, types.uintp), emit
+
+
+@jitted
+def _take_integer(value, argument, place):
+    """Store the number of an exact `int` in the range of a C integer."""
+    if load(value + _TYPE_AT) != _integer_type():
+        return False
+    if argument.span == _ALL_ONES and argument.low == 0:
+        number = _as_unsigned((value,))
+    else:
+        number = _as_signed((value,))
+    if number == -1 and _error(()) != ZERO:
+        _clear_error(())
+        return False
+    _store(place, np.uint64(number))
+    return np.uint64(number - argument.low) <= argument.span
+
+
+@jitted
+def _shows_its_memory(plan, kind, of_type):
+    """Whether the buffer of objects of a type is what a pointer to them points to."""
+    known = plan.types
+    if of_type == known[HANDLE] or of_type == known[ARRAY] or of_type == known[BYTEARRAY]:
+        return True
+    if of_type == known[BYTES]:
+        return kind != POINTER_WRITTEN
+    return load(of_type + _TYPE_AT) == known[CTYPES_ARRAYS]
+
+
+@jitted
+def _take_pointer(plan, kind, value, place, view):
+    """Store where an argument points; returns (sure, whether a buffer was taken)."""
+    of_type = load(value + _TYPE_AT)
+    if of_type == _integer_type():
+        number = _as_unsigned((value,))
+        if number == -1 and _error(()) != ZERO:
+            _clear_error(())
+            return False, False
+        _store(place, np.uint64(number))
+        return True, False
+    if not _shows_its_memory(plan, kind, of_type):
+        return False, False
+    if np.int32(_get_buffer((value, view, np.int64(kind == POINTER_WRITTEN)))) != 0:
+        _clear_error(())
+        return False, False
+    _store(place, load(view))
+    return True, True
+
+
+@jitted
+def _take(plan, frame, arguments):
+    """Take all arguments; returns (sure, which of them are buffers, as bits)."""
+    buffers = np.int64(0)
+    for position in range(plan.argument_count):
+        argument = plan.arguments[position]
+        offset = np.uint64(position) * WORD_SIZE
+        value = load(arguments + offset)
+        if argument.kind == INTEGER:
+            if not _take_integer(value, argument, frame + offset):
+                return False, buffers
+        else:
+            view = frame + _VIEWS_AT + np.uint64(position) * _VIEW_BYTES
+            sure, taken = _take_pointer(plan, argument.kind, value, frame + offset, view)
+            if not sure:
+                return False, buffers
+            if taken:
+                buffers |= np.int64(1) << position
+    return True, buffers
+
+
+@jitted
+def _give_back(frame, buffers):
+    position = np.uint64(0)
+    while buffers:
+        if buffers & 1:
+            _release_buffer((frame + _VIEWS_AT + position * _VIEW_BYTES,))
+        buffers >>= 1
+        position += np.uint64(1)
+
+
+@jitted
+def _measure(plan, frame, buffers):
+    """Fill the records of the regions; a call of no bytes, or of too many, is left to Python."""
+    for index in range(plan.extent_count):
+        extent = plan.extents[index]
+        count = np.uint64(1)
+        if extent.argument >= 0:
+            count = load(frame + np.uint64(extent.argument) * WORD_SIZE)
+        if count == ZERO or count > _LARGEST_SIGNED // extent.item_bytes:
+            return False
+        region = region_at(frame + _REGIONS_AT + np.uint64(index) * REGION_SIZE)
+        region.address = load(frame + np.uint64(extent.position) * WORD_SIZE)
+        region.needed = count * extent.item_bytes
+        region.is_write = extent.is_write
+        region.is_object = np.uint64((buffers >> extent.position) & 1)
+        view = frame + _VIEWS_AT + np.uint64(extent.position) * _VIEW_BYTES
+        region.length = load(view + _VIEW_LENGTH_AT) if region.is_object != ZERO else ZERO
+    return True
+
+
+@jitted
+def _boxed(plan, result):
+    """The result as a Python object."""
+    if plan.result_kind == NOTHING or (plan.result_kind == ADDRESS and result == ZERO):
+        return none()
+    if plan.result_kind == ADDRESS:
+        return _boxed_unsigned((np.int64(result),))
+    unused = np.int64(64) - plan.result_bits
+    if plan.result_kind == SIGNED:
+        return boxed((np.int64(result) << unused >> unused,))
+    return _boxed_unsigned((np.int64(result << np.uint64(unused) >> np.uint64(unused)),))
+
+
+def native_call(self, arguments, count, names):
+    """Builtin of a guard: makes the call, or has Python make it."""
+    plan = plan_at(load(bytes_address((tuple_item((self, 0)),))))
+    frame, buffers = _stack(), np.int64(0)
+    regions = frame + _REGIONS_AT
+    if names == ZERO and count == plan.argument_count:
+        sure, buffers = _take(plan, frame, arguments)
+        if (
+            sure
+            and _measure(plan, frame, buffers)
+            and admit(plan.pipeline, regions, plan.extent_count)
+        ):
+            link = state_at(plan.pipeline).link
+            first = region_at(regions)
+            packed = np.int64(0)
+            if plan.asks_kernel:
+                packed = kernel_link.decide_on_call(
+                    link,
+                    state_at(plan.pipeline).mode,
+                    plan.family,
+                    first.address,
+                    first.needed,
+                    first.is_write != ZERO,
+                )
+            result = _call_function(plan.function, frame)
+            if plan.asks_kernel:
+                kernel_link.observe_call(
+                    link, plan.family, profile_of(packed), CALL_COST_NS, False
+                )
+            intact = leave(regions, plan.extent_count)
+            _give_back(frame, buffers)
+            made = _boxed(plan, result)
+            if intact:
+                return made
+            told = vectorcall((plan.on_damage, arguments, np.uint64(count), names))
+            if told == ZERO:
+                give((made,))
+                return told
+            give((told,))
+            return made
+    _give_back(frame, buffers)
+    return vectorcall((plan.on_slow_path, arguments, np.uint64(count), names))

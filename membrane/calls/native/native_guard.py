@@ -1,0 +1,73 @@
+"""The builtin of one guard: its plan filled in, and what it falls back on."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import types
+
+from membrane.calls.native import machine
+from membrane.calls.native.plan import Extent, plan_of
+from membrane.pipeline.handle import Handle
+from runtime_math.numerics.builtins.emission import available
+from runtime_math.numerics.builtins.method_definition import MethodDefinition
+from runtime_math.numerics.c_function import CFunction
+from runtime_math.types import SafetyLevel
+
+if TYPE_CHECKING:
+    from membrane.pipeline.validation_pipeline import ValidationPipeline
+
+#: The machine code: one for all guards.
+NATIVE_CALL = CFunction(machine.native_call, types.uintp, types.uintp, types.int64, types.uintp)
+# In the order of `plan.BYTES`, ...; an array of ctypes is known by the type of its type.
+_KNOWN_TYPES = (bytes, bytearray, np.ndarray, Handle, type(ctypes.Array))
+
+
+@functools.cache
+def _definition() -> MethodDefinition:
+    return MethodDefinition("guarded", ["$self", "/", "*arguments"], "", NATIVE_CALL.c_address)
+
+
+def native_guard(
+    function: object,
+    extents: list[Extent],
+    pipeline: ValidationPipeline,
+    family: int,
+    on_slow_path: Callable[..., Any],
+    on_damage: Callable[..., Any],
+) -> Callable[..., Any] | None:
+    """Make the builtin of a guard, or None where its calls can not be machine code.
+
+    Parameters
+    ----------
+    function : object
+        What is guarded.
+    extents : list of Extent
+        All bytes that a call touches.
+    pipeline : ValidationPipeline
+    family : int
+        As which the kernel hears of the calls.
+    on_slow_path, on_damage : callable
+        Take the arguments of the call. The first makes it; the second, after a call that has
+        damaged or freed a block, raises or returns anything.
+
+    Returns
+    -------
+    builtin_function_or_method or None
+    """
+    if not available() or not pipeline.repaired or pipeline.mode == SafetyLevel.OFF:
+        return None
+    storage = plan_of(function, extents)
+    if storage is None or not pipeline.is_direct:
+        return None
+    plan = storage[0]
+    plan["pipeline"] = pipeline.states.ctypes.data
+    plan["on_slow_path"], plan["on_damage"] = id(on_slow_path), id(on_damage)
+    plan["asks_kernel"], plan["family"] = pipeline.kernel is not None, family
+    plan["types"] = [id(kind) for kind in _KNOWN_TYPES]
+    kept = (function, pipeline.states, on_slow_path, on_damage, NATIVE_CALL)
+    return _definition().bind(storage.view(np.uint8), *kept)
