@@ -76,8 +76,11 @@ class CallSession:
 
     def decide(self, address: int, size: int, is_write: bool) -> bool:
         """Ask the kernel; False when the call must not run (hardened), or `DeniedError`."""
+        kernel = self.pipeline.kernel
+        if kernel is None:
+            return True
         context = RuntimeContext(self.family, address, size, is_write)
-        decision = self.pipeline.kernel.decide(self.pipeline.mode, context)
+        decision = kernel.decide(self.pipeline.mode, context)
         self.profile = decision.profile
         if decision.action == MembraneAction.DENY:
             self.adverse = True
@@ -119,9 +122,10 @@ class CallSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.pipeline.kernel.observe_validation_result(
-            self.family, self.profile, CALL_COST_NS, self.adverse
-        )
+        if self.pipeline.kernel is not None:
+            self.pipeline.kernel.observe_validation_result(
+                self.family, self.profile, CALL_COST_NS, self.adverse
+            )
 
     def result(self, value: Value) -> Call[Value]:
         """Build the result of the call."""

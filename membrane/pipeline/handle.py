@@ -67,7 +67,7 @@ class Lease:
         Not under the reference's rules, which look in the wrong place when a block is aligned to
         more than 16.
         """
-        hardened = self._resources.kernel.mode == SafetyLevel.HARDENED
+        hardened = self._resources.mode == SafetyLevel.HARDENED
         return self._resources.repaired and not hardened
 
     def free(self) -> FreeResult:

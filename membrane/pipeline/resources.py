@@ -18,6 +18,7 @@ from membrane.pipeline import compiled
 from membrane.stages.state import STATE
 from runtime_math.kernel import RuntimeMathKernel
 from runtime_math.numerics.entry_point import EntryPoint
+from runtime_math.types import SafetyLevel
 
 # The garbage collector may need these at a moment when nothing can be compiled.
 COLLECTOR_POINTS = (
@@ -59,18 +60,24 @@ class Resources:
     Parameters
     ----------
     source : MemorySource or None
-    kernel : RuntimeMathKernel
+    kernel : RuntimeMathKernel or None
+    mode : SafetyLevel
     repaired : bool
         Whether the rules are the repaired ones.
     """
 
     def __init__(
-        self, source: MemorySource | None, kernel: RuntimeMathKernel, repaired: bool
+        self,
+        source: MemorySource | None,
+        kernel: RuntimeMathKernel | None,
+        mode: SafetyLevel,
+        repaired: bool,
     ) -> None:
         self.storage = np.zeros(1, STATE)
         self.address: int = self.storage.ctypes.data
         self.source = source
         self.kernel = kernel
+        self.mode = mode
         self.repaired = repaired
         self.pins = 0
         self.closing = False

@@ -44,8 +44,17 @@ if TYPE_CHECKING:
 
 Rules: TypeAlias = Literal["reference", "repaired"]
 RULES: tuple[Rules, ...] = get_args(Rules)
+Policy: TypeAlias = Literal["faithful", "calibrated"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 _PROCESS_KEY = tuple(np.uint64(secrets.randbits(64)) for _ in range(2))
 _range_size = integer(0, LARGEST_BLOCK)
+
+
+def _kernel(mode: SafetyLevel, policy: Policy | None) -> RuntimeMathKernel | None:
+    if policy is None:
+        return None
+    settings = {"monitors": "none"} if policy == "calibrated" else {}
+    return RuntimeMathKernel(mode, policy, **settings)
 
 
 class ValidationPipeline:
@@ -61,6 +70,10 @@ class ValidationPipeline:
         Where memory comes from; by default the C library.
     quarantine_max_bytes, quarantine_max_entries : int
         Limits of the quarantine: totals, or under reference rules per shard.
+    policy : {"faithful", "calibrated"}, optional
+        Of the kernel that is asked about every pointer and every guarded call. None: there is no
+        kernel, and everything is checked fully. By default the calibrated one without the
+        monitors under the repaired rules, and the faithful one under the reference's.
 
     Notes
     -----
@@ -87,16 +100,22 @@ class ValidationPipeline:
         source: MemorySource | None = None,
         quarantine_max_bytes: int = QUARANTINE_MAX_BYTES,
         quarantine_max_entries: int = QUARANTINE_MAX_ENTRIES,
+        policy: Policy | Literal["default"] | None = "default",
     ) -> None:
         if rules not in RULES:
             raise ValueError(f"rules must be one of {', '.join(RULES)}, got {rules!r}")
+        if policy == "default":
+            policy = "faithful" if rules == "reference" else "calibrated"
+        if policy is not None and policy not in POLICIES:
+            allowed = f"None or one of {', '.join(POLICIES)}"
+            raise ValueError(f"policy must be {allowed}, got {policy!r}")
         self.rules: Rules = rules
         self.mode = SafetyLevel(
             configured_mode() if mode is None else member(SafetyLevel)("mode", mode)
         )
         self.repaired = rules == "repaired"
-        self.kernel = RuntimeMathKernel(self.mode)
-        self._resources = Resources(source, self.kernel, self.repaired)
+        self.kernel = _kernel(self.mode, policy)
+        self._resources = Resources(source, self.kernel, self.mode, self.repaired)
         self.states = self._resources.storage
         self._start(
             uint64("quarantine_max_bytes", quarantine_max_bytes),
@@ -117,8 +136,9 @@ class ValidationPipeline:
         record = self.states[0]
         if self._resources.source is not None:
             self._resources.source.connect(record["arena"]["source"])
-        states = self.kernel.states
-        kernel_link.connect(record["link"], states, calls_for(states.dtype))
+        if self.kernel is not None:
+            states = self.kernel.states
+            kernel_link.connect(record["link"], states, calls_for(states.dtype))
         compiled.start_entry.address_call(
             self._resources.address,
             self.mode,
@@ -131,6 +151,11 @@ class ValidationPipeline:
         )
         if not record["bloom"]["words"]:
             raise MemoryError("no memory for the Bloom filter")
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether compiled code may work on the state with no lock but the interpreter's."""
+        return self._direct
 
     def _call(self, point: EntryPoint, *arguments: int) -> Any:
         return self._resources.call(point, *arguments)

@@ -17,6 +17,7 @@ from runtime_math.numerics.builtins.emission import call_at
 from runtime_math.numerics.compilation import jitted
 from runtime_math.types import (
     ApiFamily,
+    CheckStage,
     HealingAction,
     MembraneAction,
     SafetyLevel,
@@ -34,8 +35,9 @@ LINK = np.dtype(
     align=True,
 )
 _U64, _I64, _BOOL = types.uint64, types.int64, types.boolean
-# What a decision looks like while a batch of another thread keeps the kernel busy: check fully.
-BUSY_DECISION = pack_decision.py_func(
+# What a decision looks like without a kernel, or while a batch of another thread keeps it busy:
+# check fully.
+UNASKED_DECISION = pack_decision.py_func(
     int(SafetyLevel.STRICT),
     int(ApiFamily.POINTER_VALIDATION),
     int(ValidationProfile.FULL),
@@ -43,6 +45,8 @@ BUSY_DECISION = pack_decision.py_func(
     int(HealingAction.NONE),
     0,
 )
+# The order of the stages then: that of their codes, which is also a fresh kernel's.
+NATURAL_ORDER = sum(int(stage) << 4 * place for place, stage in enumerate(CheckStage))
 # What the kernel is told of every validation: a pointer is looked at, and nobody waits for it.
 FAMILY = np.int64(ApiFamily.POINTER_VALIDATION)
 NO_CONTENTION = np.int64(0)
@@ -91,6 +95,8 @@ def decide_on_call(link, mode, family, address, size, is_write):
 
 @jitted
 def _decided(link, mode, family, address, size, is_write, bloom_negative):
+    if link.kernel == ZERO:
+        return UNASKED_DECISION
     packed = _call_decide(
         link.decide,
         link.kernel,
@@ -102,7 +108,7 @@ def _decided(link, mode, family, address, size, is_write, bloom_negative):
         NO_CONTENTION,
         bloom_negative,
     )
-    return packed if packed >= 0 else BUSY_DECISION
+    return packed if packed >= 0 else UNASKED_DECISION
 
 
 @jitted
@@ -114,18 +120,26 @@ def observe(link, profile, cost_ns, adverse):
 @jitted
 def observe_call(link, family, profile, cost_ns, adverse):
     """Tell the kernel how a guarded call went."""
-    _call_observe(link.observe, link.kernel, np.int64(family), np.int64(profile), cost_ns, adverse)
+    if link.kernel != ZERO:
+        _call_observe(
+            link.observe, link.kernel, np.int64(family), np.int64(profile), cost_ns, adverse
+        )
 
 
 @jitted
 def check_ordering(link, aligned, recent_page):
     """Return the kernel's present order of stages."""
-    return _call_check_ordering(link.check_ordering, link.kernel, FAMILY, aligned, recent_page)
+    if link.kernel == ZERO:
+        return NATURAL_ORDER
+    order = _call_check_ordering(link.check_ordering, link.kernel, FAMILY, aligned, recent_page)
+    return order if order >= 0 else NATURAL_ORDER
 
 
 @jitted
 def note_check_order(link, aligned, recent_page, order, position):
     """Tell the kernel at which position of an order a validation ended (-1: none)."""
+    if link.kernel == ZERO:
+        return
     _call_note(
         link.note_check_order,
         link.kernel,

@@ -96,7 +96,7 @@ def test_a_live_buffer_is_never_mistaken_for_a_released_block():
 
 
 def test_off_mode_looks_at_nothing():
-    with ValidationPipeline(SafetyLevel.OFF) as pipeline:
+    with ValidationPipeline(SafetyLevel.OFF, policy="faithful") as pipeline:
         found = pipeline.validate(0xDEAD_BEEF_0000)
         assert found.outcome == Outcome.BYPASSED
         assert found.can_write

@@ -249,9 +249,7 @@ def native_call(self, arguments, count, names):
                 )
             result = _call_function(plan.function, frame)
             if plan.asks_kernel:
-                kernel_link.observe_call(
-                    link, plan.family, profile_of(packed), CALL_COST_NS, False
-                )
+                kernel_link.observe_call(link, plan.family, profile_of(packed), CALL_COST_NS, False)
             intact = leave(regions, plan.extent_count)
             _give_back(frame, buffers)
             made = _boxed(plan, result)

@@ -70,4 +70,5 @@ def native_guard(
     plan["asks_kernel"], plan["family"] = pipeline.kernel is not None, family
     plan["types"] = [id(kind) for kind in _KNOWN_TYPES]
     kept = (function, pipeline.states, on_slow_path, on_damage, NATIVE_CALL)
-    return _definition().bind(storage.view(np.uint8), *kept)
+    builtin: Callable[..., Any] = _definition().bind(storage.view(np.uint8), *kept)
+    return builtin

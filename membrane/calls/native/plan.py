@@ -62,6 +62,7 @@ _INTEGERS = (
     ctypes.c_longlong,
     ctypes.c_ulonglong,
 )
+_FUNCTION = type(ctypes.memmove).__mro__[1]  # the base of all functions of ctypes
 _CDECL_ONLY = 1  # ctypes' flags of a function that neither keeps errno nor the interpreter lock
 
 
@@ -131,7 +132,7 @@ def plan_of(function: object, extents: list[Extent]) -> np.ndarray | None:
 
 def _is_plain(function: object) -> bool:
     return (
-        isinstance(function, ctypes._CFuncPtr)
+        isinstance(function, _FUNCTION)
         and type(function).__name__ == "_FuncPtr"  # made by a library: no prototype of its own
         and type(function)._flags_ == _CDECL_ONLY
         and getattr(function, "errcheck", None) is None
@@ -148,8 +149,8 @@ def _fill_integer(argument: np.void, ctype: object) -> bool:
         ctype = ctypes.c_ulong
     if ctype not in _INTEGERS:
         return False
-    bits = 8 * ctypes.sizeof(ctype)  # type: ignore[arg-type]
-    signed = ctype(-1).value < 0  # type: ignore[operator]
+    bits = 8 * ctypes.sizeof(ctype)
+    signed = ctype(-1).value < 0
     argument["kind"] = INTEGER
     argument["low"] = -(1 << bits - 1) if signed else 0
     argument["span"] = (1 << bits) - 1
@@ -162,8 +163,8 @@ def _fill_result(plan: np.void, ctype: object) -> bool:
     elif ctype is ctypes.c_void_p:
         plan["result_kind"] = ADDRESS
     elif ctype in _INTEGERS:
-        plan["result_kind"] = SIGNED if ctype(-1).value < 0 else UNSIGNED  # type: ignore[operator]
-        plan["result_bits"] = 8 * ctypes.sizeof(ctype)  # type: ignore[arg-type]
+        plan["result_kind"] = SIGNED if ctype(-1).value < 0 else UNSIGNED
+        plan["result_bits"] = 8 * ctypes.sizeof(ctype)
     else:
         return False
     return True
