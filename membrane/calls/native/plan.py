@@ -134,7 +134,7 @@ def _is_plain(function: object) -> bool:
     return (
         isinstance(function, _FUNCTION)
         and type(function).__name__ == "_FuncPtr"  # made by a library: no prototype of its own
-        and type(function)._flags_ == _CDECL_ONLY
+        and getattr(function, "_flags_", None) == _CDECL_ONLY
         and getattr(function, "errcheck", None) is None
     )
 
