@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from membrane import jit
+from membrane.calls.native.machine import native_call
 from membrane.pipeline import compiled
 from runtime_math.precompile import entry_points
 
@@ -15,4 +16,8 @@ def compilations() -> dict[str, Callable[[], object]]:
     dict of {str: callable}
         Each compiles its function, or loads it from the cache.
     """
-    return {**entry_points(compiled), **jit.compilations()}
+    return {
+        **entry_points(compiled),
+        **jit.compilations(),
+        "native_call": lambda: native_call.c_address,
+    }

@@ -42,6 +42,7 @@ from runtime_math.numerics.builtins.emission import (
     vectorcall,
 )
 from runtime_math.numerics.compilation import jitted
+from runtime_math.numerics.entry_point import EntryPoint
 
 _VIEW_BYTES = np.uint64(80)  # of a Py_buffer
 _VIEW_LENGTH_AT = np.uint64(16)
@@ -223,6 +224,7 @@ def _boxed(plan, result):
     return _boxed_unsigned((np.int64(result << np.uint64(unused) >> np.uint64(unused)),))
 
 
+@EntryPoint(types.uintp, types.uintp, types.int64, types.uintp)
 def native_call(self, arguments, count, names):
     """Builtin of a guard: makes the call, or has Python make it."""
     plan = plan_at(load(bytes_address((tuple_item((self, 0)),))))

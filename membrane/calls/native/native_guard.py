@@ -8,28 +8,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import types
 
-from membrane.calls.native import machine
+from membrane.calls.native.machine import native_call
 from membrane.calls.native.plan import Extent, plan_of
 from membrane.pipeline.handle import Handle
 from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.builtins.method_definition import MethodDefinition
-from runtime_math.numerics.c_function import CFunction
 from runtime_math.types import SafetyLevel
 
 if TYPE_CHECKING:
     from membrane.pipeline.validation_pipeline import ValidationPipeline
 
-#: The machine code: one for all guards.
-NATIVE_CALL = CFunction(machine.native_call, types.uintp, types.uintp, types.int64, types.uintp)
 # In the order of `plan.BYTES`, ...; an array of ctypes is known by the type of its type.
 _KNOWN_TYPES = (bytes, bytearray, np.ndarray, Handle, type(ctypes.Array))
 
 
 @functools.cache
 def _definition() -> MethodDefinition:
-    return MethodDefinition("guarded", ["$self", "/", "*arguments"], "", NATIVE_CALL.c_address)
+    return MethodDefinition("guarded", ["$self", "/", "*arguments"], "", native_call.c_address)
 
 
 def native_guard(
@@ -69,6 +65,6 @@ def native_guard(
     plan["on_slow_path"], plan["on_damage"] = id(on_slow_path), id(on_damage)
     plan["asks_kernel"], plan["family"] = pipeline.kernel is not None, family
     plan["types"] = [id(kind) for kind in _KNOWN_TYPES]
-    kept = (function, pipeline.states, on_slow_path, on_damage, NATIVE_CALL)
+    kept = (function, pipeline.states, on_slow_path, on_damage)
     builtin: Callable[..., Any] = _definition().bind(storage.view(np.uint8), *kept)
     return builtin
