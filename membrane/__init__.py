@@ -5,8 +5,9 @@ from membrane.blocks.lattice import SafetyState
 from membrane.blocks.lookup import Place
 from membrane.blocks.memory_source import MemorySource, RegionSource
 from membrane.calls.default_pipeline import default_pipeline
-from membrane.calls.foreign_guard import argument, guard, pointee, terminated
+from membrane.calls.foreign_guard import Guard, guard
 from membrane.calls.guarded_call import Call
+from membrane.calls.sizes import argument, pointee, terminated
 from membrane.errors import (
     CorruptionError,
     DeniedError,
@@ -36,6 +37,7 @@ __all__ = [
     "DoubleFreeError",
     "ForeignFreeError",
     "FreeResult",
+    "Guard",
     "Handle",
     "Healing",
     "HealingPlan",

@@ -9,8 +9,7 @@ is known to own the memory, or too many graves have come after it.
 import numpy as np
 
 from membrane.blocks import memory_source
-from membrane.blocks.lattice import QUARANTINED
-from membrane.blocks.lookup import covering, place, shard_of
+from membrane.blocks.lookup import covering, shard_of
 from membrane.blocks.slots import (
     GRAVE,
     NO_SLOT,
@@ -127,17 +126,6 @@ def pin(state, raw):
     """Keep the memory of a block from being released, even after a free; False without memory."""
     pins = hash_map.find(state.pins, raw)
     return hash_map.store(state.pins, raw, ONE if pins == hash_map.MISSING else pins + ONE)
-
-
-@jitted
-def pin_around(state, address):
-    """Pin the block around an address; returns its (raw base, total, align), zeros if none."""
-    identity, _ = place(state, address)
-    if identity != NO_SLOT:
-        slot = slot_at(slot_address(state, identity))
-        if slot.state >= QUARANTINED and pin(state, slot.raw_base):
-            return slot.raw_base, slot.total, slot.align
-    return ZERO, ZERO, ZERO
 
 
 @jitted

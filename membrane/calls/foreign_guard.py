@@ -22,74 +22,50 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from membrane.calls.default_pipeline import default_pipeline
-from membrane.calls.guarded_call import CallSession
+from membrane.calls.guarded_call import Call, CallSession
+from membrane.calls.native.native_guard import native_guard
+from membrane.calls.native.plan import Extent
+from membrane.calls.passing import declared_type, passed, referenced
 from membrane.calls.regions import AccessChecker, Region
+from membrane.calls.sizes import Size, _Terminated, argument, pointee
+from membrane.calls.strings import WIDE_BYTES, string_end
 from membrane.errors import (
     CorruptionError,
     OutOfBoundsError,
     SizeOverflowError,
+    UnsafePointerError,
     UnterminatedStringError,
+    UseAfterFreeError,
 )
-from membrane.pipeline.handle import Handle
+from membrane.pipeline.pins import FREED, OVERWRITTEN, CallPins
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 from membrane.stages.heal import Healing
-from membrane.stages.outcomes import Outcome
 from membrane.tables.words import SIZE_LIMIT
 from runtime_math.types import ApiFamily
 
-_POINTER_TYPES = (ctypes._Pointer, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_wchar_p)
-_SIMPLE_POINTERS = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_wchar_p)
 
-
-@dataclass(frozen=True)
-class argument:
-    """Size: the value of an argument, times a number of bytes per item.
-
-    Parameters
-    ----------
-    position : int
-    scale : int, default 1
-    """
+class Touch(NamedTuple):
+    """One line of a declaration: bytes that the function touches at an argument."""
 
     position: int
-    scale: int = 1
-
-
-@dataclass(frozen=True)
-class pointee:
-    """Size: the integer that an argument points to, as C functions take and return lengths.
-
-    Parameters
-    ----------
-    position : int
-    ctype : ctypes type, default `ctypes.c_ulong`
-    """
-
-    position: int
-    ctype: Any = ctypes.c_ulong
-
-
-class _Terminated:
-    def __repr__(self) -> str:
-        return "terminated"
-
-
-#: Size: up to and including the terminator of a string.
-terminated = _Terminated()
-
-Size: TypeAlias = int | argument | pointee | _Terminated | Callable[..., int]
+    size: Size
+    writing: bool
 
 
 class Guard:
-    """A foreign function whose pointers are validated before each call; see `guard`."""
+    """A foreign function whose pointers are validated before each call; see `guard`.
+
+    Attributes
+    ----------
+    function : callable
+        What is guarded.
+    reads, writes : dict of {int: size}
+    family : ApiFamily
+    """
 
     def __init__(
         self,
@@ -106,6 +82,12 @@ class Guard:
         self.family = family
         self.__name__ = name
         self._pipeline = pipeline
+        touches = [Touch(*item, False) for item in reads.items()]
+        touches += [Touch(*item, True) for item in writes.items()]
+        # Those first whose size needs no memory to be read.
+        self._touches = sorted(touches, key=lambda touch: isinstance(touch.size, pointee))
+        pointed = [touch.size.position for touch in touches if isinstance(touch.size, pointee)]
+        self._positions = list(dict.fromkeys([touch.position for touch in touches] + pointed))
 
     @functools.cached_property
     def pipeline(self) -> ValidationPipeline:
@@ -115,152 +97,218 @@ class Guard:
     def __call__(self, *arguments: Any) -> Any:
         """Validate, then call; returns what the function returns.
 
-        In hardened mode a size that is too large for its memory is reduced in the arguments; a
-        call that can not be repaired is not made, and the result is None.
+        In hardened mode a call that can not be made as it is returns None and is not made, unless
+        the declaration allows a smaller size; `call` tells what was done.
         """
+        become_native(self)
+        return self.call(*arguments).value
+
+    def call(self, *arguments: Any) -> Call[Any]:
+        """Validate, then call; returns the value with the repair that was made, if any."""
         values = list(arguments)
         with CallSession(self.pipeline, self.__name__, self.family) as session:
-            checker = AccessChecker(self.pipeline)
-            regions = {
-                position: self._region(checker, values, position)
-                for position in {**self.reads, **self.writes}
-            }
-            with checker.pinned(*regions.values()):
-                for sizes, writing in ((self.reads, False), (self.writes, True)):
-                    for position in self._lengths_first(sizes):
-                        region, size = regions[position], sizes[position]
-                        if not self._admit(session, checker, values, region, size, writing):
-                            return None
-                result = self.function(*self._converted(values))
-                self._check_guards(session, regions)
-        return result
+            pins, regions = CallPins(len(self._positions)), dict[int, Region]()
+            try:
+                checker = AccessChecker(self.pipeline)
+                for number, position in enumerate(self._positions):
+                    regions[position] = self._region(checker, pins, number, values)
+                checked = _CheckedCall(session, checker, self.function, values, regions)
+                if not all(checked.admits(touch) for touch in self._touches):
+                    return session.result(None)
+                session.decide(*checked.largest)
+                result = self.function(*passed(self.function, self.__name__, values, regions))
+                self._tell_damage(session, *pins.damage())
+            finally:
+                pins.release()
+                for region in regions.values():
+                    region.pointer.release()
+            return session.result(result)
 
-    @staticmethod
-    def _lengths_first(sizes: Mapping[int, Size]) -> Iterable[int]:
-        """Positions, those first whose size needs no memory to be read."""
-        return sorted(sizes, key=lambda position: isinstance(sizes[position], pointee))
-
-    def _region(self, checker: AccessChecker, values: list[Any], position: int) -> Region:
+    def _region(
+        self, checker: AccessChecker, pins: CallPins, number: int, values: list[Any]
+    ) -> Region:
+        position = self._positions[number]
         if position >= len(values):
             raise TypeError(f"{self.__name__} is guarded at argument {position}, which is missing")
-        return checker.region(_pointer(values[position]), f"argument {position}")
+        value = referenced(values[position], declared_type(self.function, position))
+        writing = position in self.writes
+        return checker.region(pins, number, value, f"argument {position}", writing)
 
-    def _size(
-        self,
-        session: CallSession,
-        checker: AccessChecker,
-        values: list[Any],
-        region: Region,
-        size: Size,
-    ) -> int | None:
-        """Bytes that the call will touch at a region, or None after a fault."""
-        if callable(size):
-            size = size(*values)
-        if isinstance(size, argument):
-            return _number(values[size.position]) * size.scale
-        if isinstance(size, pointee):
-            width = ctypes.sizeof(size.ctype)
-            counter = self._region(checker, values, size.position)
-            if not self._admit(session, checker, values, counter, width, False):
-                return None
-            return int(size.ctype.from_address(counter.address).value)
-        if isinstance(size, _Terminated):
-            return self._string_size(session, checker, region)
-        return size
-
-    def _string_size(
-        self, session: CallSession, checker: AccessChecker, region: Region
-    ) -> int | None:
-        if region.fault is not None:
-            return 1
-        length = 0
-        while checker.reachable(region, length + 1) > length:
-            if ctypes.string_at(region.address + length, 1) == b"\0":
-                return length + 1
-            length += 1
-        error = UnterminatedStringError(f"{region.name} has no terminator in {length} bytes")
-        session.fail(error, Healing.RETURN_SAFE_DEFAULT, length, 0)
-        return None
-
-    def _admit(
-        self,
-        session: CallSession,
-        checker: AccessChecker,
-        values: list[Any],
-        region: Region,
-        size: Size,
-        writing: bool,
-    ) -> bool:
-        """Check one pointer; False when the call must not be made."""
-        count = self._size(session, checker, values, region, size)
-        if count is None:
-            return False
-        if not 0 <= count < SIZE_LIMIT:
-            session.fail(SizeOverflowError(f"{count} bytes at {region.name}"))
-            return False
-        if count == 0:
-            return True
-        if region.fault is not None:
-            session.fail(region.fault, requested=count)
-            return False
-        if writing and not region.writable:
-            session.fail(OutOfBoundsError(f"{region.name} may not be written"), requested=count)
-            return False
-        if not session.decide(region.address, count, writing):
-            return False
-        room = checker.reachable(region, count)
-        return room >= count or self._shorten(session, values, region, size, count, room)
-
-    def _shorten(
-        self,
-        session: CallSession,
-        values: list[Any],
-        region: Region,
-        size: Size,
-        count: int,
-        room: int,
-    ) -> bool:
-        """Repair a size that is too large, where the arguments say it; False otherwise."""
-        error = OutOfBoundsError(f"{region.name} ({region.address:#x}) has {room} of {count} bytes")
-        if isinstance(size, argument):
-            session.fail(error, Healing.CLAMP_SIZE, count, room)
-            values[size.position] = room // size.scale
-            return True
-        if isinstance(size, pointee):
-            session.fail(error, Healing.CLAMP_SIZE, count, room)
-            size.ctype.from_address(
-                AccessChecker(self.pipeline).region_address(_pointer(values[size.position]))
-            ).value = room
-            return True
-        session.fail(error, Healing.RETURN_SAFE_DEFAULT, count, 0)
-        return False
-
-    def _check_guards(self, session: CallSession, regions: Mapping[int, Region]) -> None:
-        """Find out whether the function wrote beyond what it was said to write."""
-        if not self.pipeline.repaired:
-            return
-        for position in self.writes:
-            region = regions[position]
-            if region.outcome in (Outcome.VALIDATED, Outcome.CACHED_VALID):
-                found = self.pipeline.validate(region.address)
-                if found.outcome == Outcome.CORRUPTED:
-                    error = CorruptionError(f"the call wrote beside the block of {region.name}")
-                    session.fail(error, Healing.NONE)
-
-    def _converted(self, values: list[Any]) -> list[Any]:
-        """Arguments as ctypes takes them: handles and buffers become pointers."""
-        types = getattr(self.function, "argtypes", None) or ()
-        converted = []
-        for position, value in enumerate(values):
-            if isinstance(value, (Handle, np.ndarray, bytearray, memoryview)):
-                kind = types[position] if position < len(types) else ctypes.c_void_p
-                address = ctypes.c_void_p(AccessChecker(self.pipeline).region_address(value))
-                value = ctypes.cast(address, kind) if _is_pointer(kind) else address
-            converted.append(value)
-        return converted
+    def _tell_damage(self, session: CallSession, number: int, happened: int) -> None:
+        """Fail where a call has freed a block that it was given, or written beside it."""
+        where = f"the block of argument {self._positions[number]}" if number >= 0 else "a block"
+        if happened == FREED:
+            session.fail(UseAfterFreeError(f"{where} was freed during the call"), Healing.NONE)
+        elif happened == OVERWRITTEN and self.pipeline.repaired:
+            session.fail(CorruptionError(f"the call wrote beside {where}"), Healing.NONE)
 
     def __repr__(self) -> str:
         return f"<guarded {self.__name__} reads={self.reads} writes={self.writes}>"
+
+
+class _CheckedCall:
+    """The sizes of one call against its regions."""
+
+    def __init__(
+        self,
+        session: CallSession,
+        checker: AccessChecker,
+        function: Callable[..., Any],
+        values: list[Any],
+        regions: Mapping[int, Region],
+    ) -> None:
+        self.session = session
+        self.checker = checker
+        self.function = function
+        self.values = values
+        self.regions = regions
+        #: What the kernel hears of the call: (address, bytes, whether it writes).
+        self.largest = (0, 0, False)
+
+    def admits(self, touch: Touch) -> bool:
+        """Check one line of the declaration; False when the call must not be made."""
+        region = self.regions[touch.position]
+        count = self._count(region, touch)
+        if count is None:
+            return False
+        if not 0 <= count < SIZE_LIMIT:
+            return self._refuse(SizeOverflowError(f"{count} bytes at {region.name}"), 0)
+        if count == 0:
+            return True
+        if region.fault is not None:
+            return self._refuse(region.fault, count)
+        if touch.writing and not region.writable:
+            return self._refuse(OutOfBoundsError(f"{region.name} may not be written"), count)
+        if count > self.largest[1]:
+            self.largest = (region.address, count, touch.writing)
+        room = self.checker.reachable(region, count, touch.writing)
+        return room >= count or self._shortened(region, touch.size, count, room)
+
+    def _refuse(self, error: UnsafePointerError, requested: int) -> bool:
+        self.session.fail(error, Healing.RETURN_SAFE_DEFAULT, requested, 0)
+        return False
+
+    def _count(self, region: Region, touch: Touch) -> int | None:
+        """Bytes that the call will touch at a region, or None after a fault."""
+        size = touch.size
+        if callable(size):
+            size = size(*self.values)
+        if isinstance(size, argument):
+            return self._number(size.position) * size.scale
+        if isinstance(size, pointee):
+            return self._pointed(size)
+        if isinstance(size, _Terminated):
+            return self._string_bytes(region, touch.position)
+        return int(size)
+
+    def _number(self, position: int) -> int:
+        """An integer argument as the function will get it."""
+        if position >= len(self.values):
+            name = self.session.function
+            raise TypeError(f"{name} has its size in argument {position}, which is missing")
+        value = self.values[position]
+        number = int(getattr(value, "value", value))
+        ctype = declared_type(self.function, position)
+        if ctype is not None and isinstance(value, int):
+            arrives = getattr(_converted(ctype, value), "value", value)
+            if arrives != number and number >= 0:
+                text = f"argument {position} is {number}, which {ctype.__name__} can not hold"
+                self.session.fail(SizeOverflowError(text))
+                return -1
+        return number
+
+    def _pointed(self, size: pointee) -> int | None:
+        counter = self.regions[size.position]
+        width = ctypes.sizeof(size.ctype)
+        if counter.fault is not None:
+            self._refuse(counter.fault, width)
+            return None
+        room = self.checker.reachable(counter, width)
+        if room < width:
+            text = f"{counter.name} ({counter.address:#x}) has {room} of {width} bytes"
+            self._refuse(OutOfBoundsError(text), width)
+            return None
+        return int(size.ctype.from_address(counter.address).value)
+
+    def _string_bytes(self, region: Region, position: int) -> int | None:
+        if region.fault is not None:
+            return 1
+        wide = self._is_wide(region, position)
+        length, is_terminated = string_end(self.checker, region, None, wide)
+        width = WIDE_BYTES if wide else 1
+        if is_terminated:
+            return (length + 1) * width
+        error = UnterminatedStringError(
+            f"{region.name} has no terminator in {length * width} bytes"
+        )
+        self.session.fail(error, Healing.RETURN_SAFE_DEFAULT, length, 0)
+        return None
+
+    def _is_wide(self, region: Region, position: int) -> bool:
+        ctype = declared_type(self.function, position)
+        if ctype is ctypes.c_wchar_p or getattr(ctype, "_type_", None) is ctypes.c_wchar:
+            return True
+        value = self.values[position]
+        of_wide = getattr(type(value), "_type_", None) in (ctypes.c_wchar, ctypes.c_wchar_p, "Z")
+        return of_wide or (region.memory is not None and region.memory.wide)
+
+    def _shortened(self, region: Region, size: Size, count: int, room: int) -> bool:
+        """Reduce a size that is too large, where the declaration allows that."""
+        error = OutOfBoundsError(f"{region.name} ({region.address:#x}) has {room} of {count} bytes")
+        if isinstance(size, argument) and size.clamp:
+            self.session.fail(error, Healing.CLAMP_SIZE, count, room)
+            self.values[size.position] = room // size.scale
+            return True
+        if isinstance(size, pointee) and size.clamp and self.regions[size.position].writable:
+            self.session.fail(error, Healing.CLAMP_SIZE, count, room)
+            size.ctype.from_address(self.regions[size.position].address).value = room
+            return True
+        return self._refuse(error, count)
+
+
+def _converted(ctype: Any, value: int) -> Any:
+    try:
+        return ctype(value)
+    except (TypeError, ValueError, AttributeError):
+        return value
+
+
+def become_native(checked: Guard) -> None:
+    """Let a guard's calls be machine code from now on, where that can make them.
+
+    The guard gets a class of its own whose ``__call__`` is a builtin: Python's way to call an
+    object leads through its class.
+    """
+    extents = _extents(checked.reads, False) + _extents(checked.writes, True)
+    if type(checked) is not Guard or len(extents) != len(checked.reads) + len(checked.writes):
+        return
+    builtin = native_guard(
+        checked.function,
+        extents,
+        checked.pipeline,
+        checked.family,
+        lambda *arguments: checked.call(*arguments).value,
+        lambda happened: _tell_native_damage(checked, happened),
+    )
+    if builtin is not None:
+        checked.__class__ = type("Guard", (Guard,), {"__call__": builtin, "__doc__": Guard.__doc__})
+
+
+def _tell_native_damage(checked: Guard, happened: int) -> None:
+    checked.pipeline.resources.settle()  # a close may have waited for the call
+    with CallSession(checked.pipeline, checked.__name__, checked.family) as session:
+        checked._tell_damage(session, -1, happened)
+
+
+def _extents(sizes: Mapping[int, Size], is_write: bool) -> list[Extent]:
+    """What machine code can check by itself: numbers, and numbers of items."""
+    found = []
+    for position, size in sizes.items():
+        if isinstance(size, int) and size > 0:
+            found.append(Extent(position, None, size, is_write))
+        elif isinstance(size, argument) and size.scale > 0:
+            found.append(Extent(position, size.position, size.scale, is_write))
+    return found
 
 
 def guard(
@@ -276,7 +324,8 @@ def guard(
     Parameters
     ----------
     function : callable
-        A function of a ctypes library (or of a cffi one, or any Python callable).
+        A function of a ctypes library (or of a cffi one, or any Python callable). Its ``argtypes``
+        are read at the first call.
     reads, writes : dict of {int: size}, optional
         Which arguments point to memory that the function reads or writes, by position, and how
         many bytes: an `int`; ``argument(k)``, the value of argument k; ``pointee(k)``, the integer
@@ -291,8 +340,8 @@ def guard(
     Returns
     -------
     Guard
-        Called like the function. Pointers may be addresses, handles, buffers, arrays, and what
-        ctypes and cffi pass as pointers.
+        Called like the function. Pointers may be whatever stands for one: addresses, handles,
+        buffers, arrays, and all that ctypes and cffi pass as pointers.
     """
     name = name or str(getattr(function, "__name__", type(function).__name__))
     for sizes in (reads or {}, writes or {}):
@@ -300,29 +349,3 @@ def guard(
             if not isinstance(position, int) or position < 0:
                 raise TypeError(f"argument positions must be integers from 0, got {position!r}")
     return Guard(function, reads or {}, writes or {}, pipeline, family, name)
-
-
-def _is_pointer(kind: Any) -> bool:
-    return inspect.isclass(kind) and issubclass(kind, _POINTER_TYPES)
-
-
-def _pointer(value: Any) -> Any:
-    """Turn what ctypes or cffi pass as a pointer into an address or an object with a buffer."""
-    if value is None or isinstance(value, (int, np.integer, Handle)):
-        return value
-    if isinstance(value, _SIMPLE_POINTERS):
-        return ctypes.cast(value, ctypes.c_void_p).value
-    if isinstance(value, ctypes._Pointer):
-        return ctypes.cast(value, ctypes.c_void_p).value
-    if type(value).__name__ == "CArgObject":
-        return value._obj
-    if type(value).__module__ == "_cffi_backend":
-        import _cffi_backend
-
-        return int(_cffi_backend.FFI().cast("uintptr_t", value))
-    return value
-
-
-def _number(value: Any) -> int:
-    """Value of an integer argument, as a Python or ctypes integer."""
-    return int(getattr(value, "value", value))

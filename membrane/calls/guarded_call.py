@@ -19,6 +19,7 @@ from runtime_math.types import (
     HealingAction,
     MembraneAction,
     RuntimeContext,
+    RuntimeDecision,
     SafetyLevel,
     ValidationProfile,
 )
@@ -33,6 +34,7 @@ _METRICS = {
     Healing.IGNORE_FOREIGN_FREE: Counter.FOREIGN_FREES_HEALED,
 }
 CALL_COST_NS = 10
+LARGEST_WORD = 2**64 - 1
 
 
 class Call(NamedTuple, Generic[Value]):
@@ -41,7 +43,8 @@ class Call(NamedTuple, Generic[Value]):
     Attributes
     ----------
     value : object
-        What the C function would return: addresses as `int` or None, sizes and signs as `int`.
+        Of a guard: what the function returned, None where it was not called. Of the functions of
+        `membrane.libc`: what each documents (the bytes copied, where C returns its first argument).
     healing : HealingPlan
         The repair that was made, of kind NONE if none was needed.
     """
@@ -74,14 +77,32 @@ class CallSession:
         """Whether faults are repaired, not raised."""
         return self.pipeline.mode == SafetyLevel.HARDENED
 
-    def decide(self, address: int, size: int, is_write: bool) -> bool:
-        """Ask the kernel; False when the call must not run (hardened), or `DeniedError`."""
+    def decide(self, address: int, size: int, is_write: bool) -> RuntimeDecision | None:
+        """Ask the kernel about the call; None where the pipeline has none."""
         kernel = self.pipeline.kernel
         if kernel is None:
-            return True
-        context = RuntimeContext(self.family, address, size, is_write)
-        decision = kernel.decide(self.pipeline.mode, context)
+            return None
+        context = RuntimeContext(self.family, address, min(size, LARGEST_WORD), is_write)
+        decision: RuntimeDecision = kernel.decide(self.pipeline.mode, context)
         self.profile = decision.profile
+        return decision
+
+    def may_allocate(self, size: int) -> bool:
+        """Ask the kernel about a request for memory.
+
+        Returns
+        -------
+        bool
+            False when it must not be served (hardened).
+
+        Raises
+        ------
+        DeniedError
+            It must not be served (strict).
+        """
+        decision = self.decide(0, size, True)
+        if decision is None:
+            return True
         if decision.action == MembraneAction.DENY:
             self.adverse = True
             raise DeniedError(f"{self.function}: the kernel refused a request of {size} bytes")

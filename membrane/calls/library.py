@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from membrane.blocks.arena import Block, FreeResult
 from membrane.blocks.lattice import SafetyState
 from membrane.blocks.lookup import Place
 from membrane.calls.guarded_call import Call, CallSession
 from membrane.calls.regions import AccessChecker, Region
+from membrane.calls.strings import string_end
 from membrane.errors import (
     CorruptionError,
     DoubleFreeError,
@@ -22,16 +24,12 @@ from membrane.errors import (
     UnterminatedStringError,
     UseAfterFreeError,
 )
-from membrane.pipeline.handle import Handle
+from membrane.pipeline.pointer_argument import Pointer, PointerArgument, pointer_argument
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 from membrane.stages.heal import Healing
-from membrane.tables.words import PAGE_MASK, SIZE_LIMIT
+from membrane.tables.words import SIZE_LIMIT
 from runtime_math.types import ApiFamily
 
-if TYPE_CHECKING:
-    from membrane.calls.regions import Pointer
-
-PART = int(PAGE_MASK) + 1  # foreign strings are searched for their end page by page
 FREE_FAULTS: dict[FreeResult, tuple[type[UnsafePointerError], Healing, str]] = {
     FreeResult.FREED_WITH_CANARY_CORRUPTION: (CorruptionError, Healing.NONE, "was overwritten"),
     FreeResult.DOUBLE_FREE: (DoubleFreeError, Healing.IGNORE_DOUBLE_FREE, "is free already"),
@@ -82,7 +80,7 @@ class GuardedLibrary:
     def realloc(self, pointer: Pointer, size: int) -> Call[int | None]:
         """Move a block to one of another size, always to a new address."""
         with self._session("realloc", ApiFamily.ALLOCATOR) as session:
-            if self._is_null(pointer):
+            if self._argument(pointer).is_null:
                 return session.result(self._allocate(session, size))
             block = self._block_of(session, pointer)
             if size == 0 and block is not None:
@@ -90,7 +88,7 @@ class GuardedLibrary:
                 return session.result(None)
             address = self._allocate(session, size)
             if block is not None and address is not None:
-                with self.checker.pinned(*self._regions((pointer, "pointer"))):
+                with self.checker.regions((pointer, "pointer")):
                     ctypes.memmove(address, block.user_base, min(block.user_size, size))
                 self._free(session, pointer)
             return session.result(address)
@@ -98,7 +96,7 @@ class GuardedLibrary:
     def free(self, pointer: Pointer) -> Call[FreeResult | None]:
         """Free a block; the value is the `FreeResult`, None for a null pointer."""
         with self._session("free", ApiFamily.ALLOCATOR) as session:
-            if self._is_null(pointer):
+            if self._argument(pointer).is_null:
                 return session.result(None)
             return session.result(self._free(session, pointer))
 
@@ -106,17 +104,17 @@ class GuardedLibrary:
         if not 0 <= size < SIZE_LIMIT:
             session.fail(SizeOverflowError(f"{size} bytes"))
             return None
-        if not session.decide(0, size, True):
+        if not session.may_allocate(size):
             return None
         return self.pipeline.allocate_address(size)
 
     def _free(self, session: CallSession, pointer: Pointer) -> FreeResult:
-        if isinstance(pointer, Handle):
-            lease = pointer.own_lease()
-            address, result = lease.address, lease.free()
+        argument = self._argument(pointer)
+        address = argument.address
+        if argument.handle is not None:
+            result = argument.handle.own_lease().free()
         else:
-            address = self._address(pointer)
-            result = self.pipeline.free(address)
+            result = self.pipeline.home(address).free(address)
         if result == FreeResult.FREED:
             return result
         session.adverse = True
@@ -131,10 +129,11 @@ class GuardedLibrary:
 
     def _block_of(self, session: CallSession, pointer: Pointer) -> Block | None:
         """Return the live block to reallocate, or None when realloc has to act as malloc."""
-        if isinstance(pointer, Handle) and pointer.freed:
+        argument = self._argument(pointer)
+        if argument.handle is not None and argument.handle.freed:
             place, block = Place.NOWHERE, None
         else:
-            place, block = self.pipeline.locate(self._address(pointer))
+            place, block = self.pipeline.home(argument.address).locate(argument.address)
         if place == Place.BASE and block is not None and block.state == SafetyState.VALID:
             return block
         if not self.pipeline.repaired and not session.heals:
@@ -142,7 +141,7 @@ class GuardedLibrary:
         error: UnsafePointerError = ForeignFreeError("the pointer was not allocated here")
         if block is not None:
             error = InvalidFreeError("the pointer is not the base of a block")
-        if (block is not None and block.state != SafetyState.VALID) or isinstance(pointer, Handle):
+        if (block is not None and block.state != SafetyState.VALID) or argument.handle is not None:
             error = UseAfterFreeError("the block was freed")
         session.fail(error, Healing.REALLOC_AS_MALLOC)
         return None
@@ -161,30 +160,31 @@ class GuardedLibrary:
 
     def memset(self, destination: Pointer, byte: int, size: int) -> Call[int]:
         """Fill; the value is the number of bytes filled."""
-        with self._session("memset") as session:
-            (target,) = self._regions((destination, "destination"))
-            with self.checker.pinned(target):
-                count = self._bounded(session, size, target, writes=(target,))
-                if count:
-                    ctypes.memset(target.address, byte & 0xFF, count)
+        with (
+            self._session("memset") as session,
+            self.checker.regions((destination, "destination")) as (target,),
+        ):
+            count = self._bounded(session, size, target, writes=(target,))
+            if count:
+                ctypes.memset(target.address, byte & 0xFF, count)
             return session.result(count)
 
     def memcmp(self, left: Pointer, right: Pointer, size: int) -> Call[int]:
         """Compare; the value is -1, 0 or 1."""
         with self._session("memcmp") as session:
-            regions = self._regions((left, "left"), (right, "right"))
-            with self.checker.pinned(*regions):
+            with self.checker.regions((left, "left"), (right, "right")) as regions:
                 count = self._bounded(session, size, *regions)
                 first, second = (ctypes.string_at(r.address, count) for r in regions)
             return session.result((first > second) - (first < second))
 
     def memchr(self, pointer: Pointer, byte: int, size: int) -> Call[int | None]:
         """Search a byte; the value is its address or None."""
-        with self._session("memchr") as session:
-            (region,) = self._regions((pointer, "pointer"))
-            with self.checker.pinned(region):
-                count = self._bounded(session, size, region)
-                index = ctypes.string_at(region.address, count).find(bytes([byte & 0xFF]))
+        with (
+            self._session("memchr") as session,
+            self.checker.regions((pointer, "pointer")) as (region,),
+        ):
+            count = self._bounded(session, size, region)
+            index = ctypes.string_at(region.address, count).find(bytes([byte & 0xFF]))
             return session.result(region.address + index if index >= 0 else None)
 
     def _copy(
@@ -195,8 +195,7 @@ class GuardedLibrary:
         size: int,
         may_overlap: bool,
     ) -> Call[int]:
-        target, origin = self._regions((destination, "destination"), (source, "source"))
-        with self.checker.pinned(target, origin):
+        with self._both(destination, source) as (target, origin):
             count = self._bounded(session, size, target, origin, writes=(target,))
             overlap = abs(target.address - origin.address) < count
             if overlap and not may_overlap and self.pipeline.repaired:
@@ -215,8 +214,9 @@ class GuardedLibrary:
             known = [region.rest for region in regions if region.rest is not None]
             usable = len(known) == len(regions) and not any(region.fault for region in regions)
             return min(known) if usable else 0
-        if size == 0 or not session.decide(regions[0].address, size, bool(writes)):
+        if size == 0:
             return 0
+        session.decide(regions[0].address, size, bool(writes))
         for region in regions:
             if region.fault is not None:
                 session.fail(region.fault, Healing.RETURN_SAFE_DEFAULT, size, 0)
@@ -225,7 +225,7 @@ class GuardedLibrary:
                 error = OutOfBoundsError(f"{region.name} may not be written")
                 session.fail(error, Healing.RETURN_SAFE_DEFAULT, size, 0)
                 return 0
-        reachable = [self.checker.reachable(region, size) for region in regions]
+        reachable = [self.checker.reachable(each, size, each in writes) for each in regions]
         count = min(reachable)
         if count < size:
             count = self._clamped(session, size, count, regions[reachable.index(count)])
@@ -246,24 +246,27 @@ class GuardedLibrary:
 
     def strlen(self, pointer: Pointer) -> Call[int]:
         """Length of a string."""
-        with self._session("strlen") as session:
-            (region,) = self._regions((pointer, "string"))
-            with self.checker.pinned(region):
-                return session.result(self._length(session, region, None))
+        with (
+            self._session("strlen") as session,
+            self.checker.regions((pointer, "string")) as (region,),
+        ):
+            return session.result(self._length(session, region, None))
 
     def strnlen(self, pointer: Pointer, limit: int) -> Call[int]:
         """Length of a string of at most `limit` characters."""
-        with self._session("strnlen") as session:
-            (region,) = self._regions((pointer, "string"))
-            with self.checker.pinned(region):
-                return session.result(self._length(session, region, limit))
+        with (
+            self._session("strnlen") as session,
+            self.checker.regions((pointer, "string")) as (region,),
+        ):
+            return session.result(self._length(session, region, limit))
 
     def strcpy(self, destination: Pointer, source: Pointer) -> Call[int]:
         """Copy a string; the value is the number of characters copied."""
-        with self._session("strcpy") as session:
-            target, origin = self._regions((destination, "destination"), (source, "source"))
-            with self.checker.pinned(target, origin):
-                return session.result(self._put_string(session, target, origin))
+        with (
+            self._session("strcpy") as session,
+            self._both(destination, source) as (target, origin),
+        ):
+            return session.result(self._put_string(session, target, origin))
 
     def strncpy(self, destination: Pointer, source: Pointer, limit: int) -> Call[int]:
         """Copy at most `limit` characters and fill up to `limit` with zeros.
@@ -271,35 +274,36 @@ class GuardedLibrary:
         Like the C function it writes no terminator after `limit` characters. The value is the
         number of characters copied.
         """
-        with self._session("strncpy") as session:
-            target, origin = self._regions((destination, "destination"), (source, "source"))
-            with self.checker.pinned(target, origin):
-                room = self._bounded(session, limit, target, writes=(target,))
-                length = self._length(session, origin, room) if room else 0
-                clamped = session.healing.kind == Healing.CLAMP_SIZE
-                if clamped and length == room and room:
-                    length -= 1  # a repair leaves a string
-                if room:
-                    text = ctypes.string_at(origin.address, length) if length else b""
-                    ctypes.memmove(target.address, text.ljust(room, b"\0"), room)
+        with (
+            self._session("strncpy") as session,
+            self._both(destination, source) as (target, origin),
+        ):
+            room = self._bounded(session, limit, target, writes=(target,))
+            length = self._length(session, origin, room) if room else 0
+            clamped = session.healing.kind == Healing.CLAMP_SIZE
+            if clamped and length == room and room:
+                length -= 1  # a repair leaves a string
+            if room:
+                text = ctypes.string_at(origin.address, length) if length else b""
+                ctypes.memmove(target.address, text.ljust(room, b"\0"), room)
             return session.result(length)
 
     def strcat(self, destination: Pointer, source: Pointer) -> Call[int]:
         """Append a string; the value is the length of the result."""
-        with self._session("strcat") as session:
-            target, origin = self._regions((destination, "destination"), (source, "source"))
-            with self.checker.pinned(target, origin):
-                start = self._length(session, target, None)
-                if session.healing.kind != Healing.NONE:
-                    return session.result(start)
-                tail = self._shifted(target, start)
-                return session.result(start + self._put_string(session, tail, origin))
+        with (
+            self._session("strcat") as session,
+            self._both(destination, source) as (target, origin),
+        ):
+            start = self._length(session, target, None)
+            if session.healing.kind != Healing.NONE:
+                return session.result(start)
+            tail = self._shifted(target, start)
+            return session.result(start + self._put_string(session, tail, origin))
 
     def strcmp(self, left: Pointer, right: Pointer) -> Call[int]:
         """Compare strings; the value is -1, 0 or 1."""
         with self._session("strcmp") as session:
-            regions = self._regions((left, "left"), (right, "right"))
-            with self.checker.pinned(*regions):
+            with self.checker.regions((left, "left"), (right, "right")) as regions:
                 first, second = (
                     ctypes.string_at(region.address, self._length(session, region, None))
                     for region in regions
@@ -308,11 +312,12 @@ class GuardedLibrary:
 
     def strchr(self, pointer: Pointer, character: int) -> Call[int | None]:
         """Search a character, the terminator included; the value is its address or None."""
-        with self._session("strchr") as session:
-            (region,) = self._regions((pointer, "string"))
-            with self.checker.pinned(region):
-                length = self._length(session, region, None)
-                text = ctypes.string_at(region.address, length)
+        with (
+            self._session("strchr") as session,
+            self.checker.regions((pointer, "string")) as (region,),
+        ):
+            length = self._length(session, region, None)
+            text = ctypes.string_at(region.address, length)
             terminated = b"\0" if session.healing.kind == Healing.NONE else b""
             index = (text + terminated).find(bytes([character & 0xFF]))
             return session.result(region.address + index if index >= 0 else None)
@@ -324,46 +329,24 @@ class GuardedLibrary:
         if region.fault is not None:
             session.fail(region.fault)
             return 0
-        length, terminated = self._scan(region, limit)
+        length, terminated = string_end(self.checker, region, limit)
         if not terminated and length != limit:
             text = f"no terminator in {length} bytes of {region.name} ({region.address:#x})"
             if self.pipeline.repaired or session.heals:
                 session.fail(UnterminatedStringError(text), Healing.CLAMP_SIZE, length, length)
         return length
 
-    def _scan(self, region: Region, limit: int | None) -> tuple[int, bool]:
-        """Return (characters before the terminator or the end, whether there is a terminator)."""
-        end = limit
-        if region.rest is not None and self.pipeline.repaired:
-            end = region.rest if limit is None else min(limit, region.rest)
-        length = 0
-        while end is None or length < end:
-            here = region.address + length
-            part = PART - here % PART
-            if end is not None:
-                part = min(part, end - length)
-            if region.rest is None or not self.pipeline.repaired:
-                part = self.checker.span(here, part)
-            found = ctypes.string_at(here, part).find(b"\0")
-            if found >= 0:
-                return length + found, True
-            length += part
-            if part == 0:
-                break
-        return length, False
-
     def _put_string(self, session: CallSession, target: Region, origin: Region) -> int:
         """Copy a string with its terminator, truncated where a repair is due."""
         length = self._length(session, origin, None)
         if session.healing.kind == Healing.RETURN_SAFE_DEFAULT:
             return 0
-        if not session.decide(target.address, length + 1, True):
-            return 0
+        session.decide(target.address, length + 1, True)
         if target.fault is not None or not target.writable:
             error = target.fault or OutOfBoundsError(f"{target.name} may not be written")
             session.fail(error)
             return 0
-        room = self.checker.reachable(target, length + 1)
+        room = self.checker.reachable(target, length + 1, writing=True)
         if room <= length:
             if not self.pipeline.repaired and not session.heals and target.rest is not None:
                 room = self._unclamped(target, length + 1)
@@ -383,24 +366,17 @@ class GuardedLibrary:
     def _session(self, function: str, family: ApiFamily = ApiFamily.STRING_MEMORY) -> CallSession:
         return CallSession(self.pipeline, function, family)
 
-    def _regions(self, *named: tuple[Pointer, str]) -> list[Region]:
-        return [self.checker.region(pointer, name) for pointer, name in named]
+    def _both(self, destination: Pointer, source: Pointer) -> AbstractContextManager[list[Region]]:
+        return self.checker.regions((destination, "destination"), (source, "source"))
 
     @staticmethod
     def _shifted(region: Region, offset: int) -> Region:
         rest = None if region.rest is None else region.rest - offset
-        return type(region)(
-            region.name,
-            region.address + offset,
-            rest,
-            region.writable,
-            region.fault,
-            region.outcome,
-        )
+        return replace(region, address=region.address + offset, rest=rest)
 
     @staticmethod
-    def _is_null(pointer: Pointer) -> bool:
-        return pointer is None or (isinstance(pointer, int) and pointer == 0)
-
-    def _address(self, pointer: Pointer) -> int:
-        return self.checker.region_address(pointer)
+    def _argument(pointer: Pointer) -> PointerArgument:
+        """What a pointer to a block stands for; its buffer, if it is one, is given back at once."""
+        argument = pointer_argument(pointer)
+        argument.release()
+        return argument

@@ -1,8 +1,8 @@
 """What a guarded call asks about each of its pointers before it runs.
 
 A `Region` is a pointer with what is known about the memory behind it. Checking never touches that
-memory; whoever goes on to use it holds a pin meanwhile, so that no other thread's free can give
-it back to the allocator in between.
+memory. The block around it, if there is one, is pinned before it is looked at, so that no other
+thread's free can give it back to the allocator once it has been found in order.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
+from membrane.blocks.page_permissions import accessible_span
 from membrane.errors import (
     CorruptionError,
     NullPointerError,
@@ -22,16 +20,11 @@ from membrane.errors import (
     UseAfterFreeError,
     WildPointerError,
 )
-from membrane.pipeline.buffers import buffer_range, is_writable
-from membrane.pipeline.handle import Handle, Lease
+from membrane.pipeline.known_memory import KnownMemory
+from membrane.pipeline.pins import CallPins
+from membrane.pipeline.pointer_argument import Pointer, PointerArgument, pointer_argument
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 from membrane.stages.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from membrane.pipeline.buffers import Address, Buffered
-
-    Pointer: TypeAlias = Address | Buffered | None
-    """What stands for a pointer: an address, a handle, an object with a buffer; None is null."""
 
 _FAULTS: dict[Outcome, tuple[type[UnsafePointerError], str]] = {
     Outcome.NULL: (NullPointerError, "is null"),
@@ -41,6 +34,7 @@ _FAULTS: dict[Outcome, tuple[type[UnsafePointerError], str]] = {
     Outcome.CORRUPTED: (CorruptionError, "is in a block whose guards were overwritten"),
     Outcome.WILD: (WildPointerError, "is where the process has no memory"),
 }
+_FOREIGN = (Outcome.FOREIGN, Outcome.BYPASSED)
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,9 @@ class Region:
     fault : UnsafePointerError or None
         Why the pointer must not be used at all.
     outcome : Outcome
+    memory : KnownMemory or None
+        What the owner of the pointer knows.
+    pointer : PointerArgument
     """
 
     name: str
@@ -66,6 +63,13 @@ class Region:
     writable: bool
     fault: UnsafePointerError | None
     outcome: Outcome
+    memory: KnownMemory | None
+    pointer: PointerArgument
+
+    @property
+    def in_block(self) -> bool:
+        """Whether it lies in a live block of a pipeline."""
+        return self.outcome in (Outcome.VALIDATED, Outcome.CACHED_VALID)
 
 
 class AccessChecker:
@@ -79,96 +83,95 @@ class AccessChecker:
     def __init__(self, pipeline: ValidationPipeline) -> None:
         self.pipeline = pipeline
 
-    def region(self, pointer: Pointer, name: str) -> Region:
-        """Classify a pointer: an address, None, a handle or an object with a buffer.
+    @contextlib.contextmanager
+    def regions(self, *named: tuple[Pointer, str]) -> Iterator[list[Region]]:
+        """Classify pointers, and keep the memory of their blocks and buffers meanwhile.
 
         Parameters
         ----------
-        pointer : int, None or buffer
-        name : str
-
-        Returns
-        -------
-        Region
+        *named : tuple of (pointer, str)
+            Each with its name for messages.
         """
-        if pointer is None:
-            pointer = 0
-        if isinstance(pointer, (int, np.integer)):
-            if not 0 <= int(pointer) < 2**64:
-                raise ValueError(f"{name} must be an address from 0 to 2^64 - 1, got {pointer}")
-            return self._classified(name, int(pointer), None, True)
-        if isinstance(pointer, Handle) and pointer.lease is not None:
-            return self._of_lease(pointer.lease, name)
-        address, length = buffer_range(pointer)
-        return self._classified(name, address, length, is_writable(pointer))
+        pins, found = CallPins(len(named)), []
+        try:
+            for number, (pointer, name) in enumerate(named):
+                found.append(self.region(pins, number, pointer, name, is_write=False))
+            yield found
+        finally:
+            pins.release()
+            for region in found:
+                region.pointer.release()
 
-    def region_address(self, pointer: Pointer) -> int:
-        """Return the address that a pointer stands for."""
-        if pointer is None:
-            return 0
-        if isinstance(pointer, (int, np.integer)):
-            return int(pointer)
-        if isinstance(pointer, Handle) and pointer.lease is not None:
-            return pointer.lease.address
-        return buffer_range(pointer)[0]
+    def region(
+        self, pins: CallPins, number: int, pointer: Pointer, name: str, is_write: bool
+    ) -> Region:
+        """Classify one pointer of a call whose pins are held.
 
-    def _of_lease(self, lease: Lease, name: str) -> Region:
-        if not lease.freed:
-            return self._classified(name, lease.address, lease.size, True)
-        fault = UseAfterFreeError(f"{name} is a handle whose block {lease.address:#x} was freed")
-        return Region(name, lease.address, 0, False, fault, Outcome.TEMPORAL_VIOLATION)
+        Parameters
+        ----------
+        pins : CallPins
+        number : int
+            Of the region in the call.
+        pointer : object
+            See `membrane.pipeline.pointer_argument.pointer_argument`.
+        name : str
+        is_write : bool
+            Whether the guard words of its block are to be compared after the call.
+        """
+        argument = pointer_argument(pointer, name)
+        if argument.fault is not None:
+            return self._faulty(name, argument, argument.fault, Outcome.WILD)
+        if argument.handle is not None and argument.handle.freed:
+            text = f"{name} is a handle whose block {argument.address:#x} was freed"
+            error = UseAfterFreeError(text)
+            return self._faulty(name, argument, error, Outcome.TEMPORAL_VIOLATION)
+        home = self.pipeline.home(argument.address)
+        pins.hold(number, home.resources, argument.address, is_write)
+        found = home.classify(argument.address, argument.memory)
+        return self._described(name, argument, found.outcome, found.remaining)
 
-    def _classified(self, name: str, address: int, length: int | None, writable: bool) -> Region:
-        found = self.pipeline.validate(address)
-        outcome, rest = found.outcome, found.remaining
-        lively = (Outcome.RELEASED, Outcome.WILD, Outcome.NULL)
-        if length is not None and outcome in lively and self.pipeline.disown(address, length):
-            # The object is alive, so the memory is its own (an empty one may have none at all).
-            outcome = Outcome.FOREIGN
-        if outcome in (Outcome.FOREIGN, Outcome.BYPASSED):
-            rest = length
-        elif length is not None and rest is not None:
-            rest = min(rest, length)
-        fault = None
+    @staticmethod
+    def _faulty(
+        name: str, argument: PointerArgument, fault: UnsafePointerError, outcome: Outcome
+    ) -> Region:
+        return Region(name, argument.address, 0, False, fault, outcome, None, argument)
+
+    def _described(
+        self, name: str, argument: PointerArgument, outcome: Outcome, rest: int | None
+    ) -> Region:
+        address, memory, fault = argument.address, argument.memory, None
+        if outcome in _FOREIGN:
+            rest = None if memory is None else memory.length
+        elif memory is not None and rest is not None:
+            rest = min(rest, memory.length)
         if outcome in _FAULTS:
             kind, text = _FAULTS[outcome]
             if self.pipeline.repaired or outcome in (Outcome.NULL, Outcome.WILD):
                 fault = kind(f"{name} ({address:#x}) {text}")
             else:
                 rest = None
-        elif (
-            outcome == Outcome.FOREIGN
-            and length is None
-            and not self.pipeline.mapped_span(address, 1)
-        ):
+        elif outcome == Outcome.FOREIGN and memory is None and not accessible_span(address, 1):
             # The reference's rules accept such an address, but using it would end the process.
             fault = WildPointerError(f"{name} ({address:#x}) is where the process has no memory")
         if outcome == Outcome.ONE_PAST_END:
             rest = 0
-        return Region(name, address, rest, writable, fault, outcome)
+        writable = memory is None or memory.writable
+        return Region(name, address, rest, writable, fault, outcome, memory, argument)
 
-    def reachable(self, region: Region, size: int) -> int:
+    def reachable(self, region: Region, size: int, writing: bool = False) -> int:
         """Return how many of `size` bytes may be used from a region on, 0 to `size`."""
-        if region.rest is not None:
-            return min(size, region.rest)
-        return self.span(region.address, size)
+        if region.outcome == Outcome.BYPASSED:
+            return size
+        if region.rest is None:
+            return self.span(region.address, size, writing)
+        known = min(size, region.rest)
+        asks = region.memory is not None and (
+            region.memory.is_mapping or not (region.memory.is_owned or region.in_block)
+        )
+        return accessible_span(region.address, known, writing) if asks else known
 
-    def span(self, address: int, size: int) -> int:
+    def span(self, address: int, size: int, writing: bool = False) -> int:
         """Return how many of `size` bytes of foreign memory may be used from an address on."""
         if self.pipeline.repaired:
-            return self.pipeline.foreign_span(address, size)
-        return self.pipeline.mapped_span(address, size)
-
-    @contextlib.contextmanager
-    def pinned(self, *regions: Region) -> Iterator[None]:
-        """Keep the memory of the regions' blocks from being released."""
-        held = []
-        try:
-            for region in regions:
-                memory = self.pipeline.pin_around(region.address)
-                if memory is not None:
-                    held.append(memory)
-            yield
-        finally:
-            for memory in held:
-                self.pipeline.unpin(memory)
+            size = self.pipeline.foreign_span(address, size)
+        return accessible_span(address, size, writing)

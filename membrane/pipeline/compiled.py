@@ -6,7 +6,7 @@ from numba import types
 from membrane.blocks import arena, foreign, lookup, quarantine
 from membrane.blocks.slots import slot_address, slot_at
 from membrane.pipeline.outcome import for_python
-from membrane.stages import allocation, state, tls_cache, validator
+from membrane.stages import allocation, call_regions, state, tls_cache, validator
 from membrane.tables import bloom
 from membrane.tables.words import ZERO
 from runtime_math.numerics.entry_point import EntryPoint
@@ -55,9 +55,19 @@ def pin_entry(state_address, raw):
     return quarantine.pin(state_at(state_address).arena, raw)
 
 
-@EntryPoint(_WORD, _WORD)
-def pin_around_entry(state_address, address):
-    return quarantine.pin_around(state_at(state_address).arena, address)
+@EntryPoint(_WORD, _WORD, _WORD)
+def hold_entry(state_address, region_address, address):
+    return call_regions.hold(state_address, call_regions.region_at(region_address), address)
+
+
+@EntryPoint(_WORD, types.int64)
+def damage_entry(regions_address, count):
+    return call_regions.damage(regions_address, count)
+
+
+@EntryPoint(_WORD, types.int64)
+def unpin_regions_entry(regions_address, count):
+    return call_regions.unpin_regions(regions_address, count)
 
 
 @EntryPoint(_WORD, _WORD, _WORD, _WORD)

@@ -24,6 +24,7 @@ from runtime_math.types import SafetyLevel
 COLLECTOR_POINTS = (
     compiled.free_epoch_entry,
     compiled.unpin_entry,
+    compiled.unpin_regions_entry,
     compiled.release_entry,
 )
 
@@ -115,13 +116,20 @@ class Resources:
             if forgotten:
                 compiled.free_epoch_entry.address_call(self.address, address, epoch)
             compiled.unpin_entry.address_call(self.address, *memory)
-        if self.closing and self.open and not self.pins:
+        if self.closing and self.open and not self.pins and not self.storage["call_pins"][0]:
             self.open = False
             compiled.release_entry.address_call(self.address)
 
+    def unpin(self, regions_address: int, count: int) -> None:
+        """Undo the pins of a guarded call, also while the pipeline is being closed."""
+        with self.lock:
+            compiled.unpin_regions_entry.address_call(regions_address, count)
+            self.settle()
+
     def close(self) -> None:
-        """Release everything now, or when the last pin goes."""
+        """Release everything now, or when the last pin goes: that of a handle or of a call."""
         self.closing = True
+        self.storage["closing"] = 1
         self.settle()
 
 

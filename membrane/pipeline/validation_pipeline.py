@@ -22,10 +22,11 @@ from membrane.blocks.lattice import SafetyState
 from membrane.blocks.lookup import Place
 from membrane.blocks.memory_source import MemorySource
 from membrane.pipeline import compiled
-from membrane.pipeline.buffers import buffer_range
 from membrane.pipeline.handle import Handle, Lease
+from membrane.pipeline.known_memory import KnownMemory
 from membrane.pipeline.outcome import ValidationOutcome
-from membrane.pipeline.resources import COLLECTOR_POINTS, Memory, Resources, ThreadCache
+from membrane.pipeline.pointer_argument import pointer_argument
+from membrane.pipeline.resources import COLLECTOR_POINTS, Resources, ThreadCache
 from membrane.stages import kernel_link
 from membrane.stages.heal import Healing, HealingPolicy
 from membrane.stages.metrics import Counter
@@ -40,7 +41,7 @@ from runtime_math.types import SafetyLevel
 from runtime_math.validation import integer, member, uint64
 
 if TYPE_CHECKING:
-    from membrane.pipeline.buffers import Address, Buffered
+    from membrane.pipeline.pointer_argument import Address, Pointer
 
 Rules: TypeAlias = Literal["reference", "repaired"]
 RULES: tuple[Rules, ...] = get_args(Rules)
@@ -48,6 +49,9 @@ Policy: TypeAlias = Literal["faithful", "calibrated"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 _PROCESS_KEY = tuple(np.uint64(secrets.randbits(64)) for _ in range(2))
 _range_size = integer(0, LARGEST_BLOCK)
+# Outcomes that say that no block of this pipeline is there.
+_UNKNOWN_HERE = (Outcome.FOREIGN, Outcome.RELEASED, Outcome.WILD)
+_PRESENT = SafetyState.QUARANTINED
 
 
 def _kernel(mode: SafetyLevel, policy: Policy | None) -> RuntimeMathKernel | None:
@@ -129,6 +133,7 @@ class ValidationPipeline:
         self._departed = self._resources.departed
         self._finalizer = weakref.finalize(self, self._resources.close)
         self._finalizer.atexit = False
+        _open_pipelines.add(self)
 
     def _start(self, quarantine_max_bytes: np.uint64, quarantine_max_entries: np.uint64) -> None:
         for point in COLLECTOR_POINTS:
@@ -151,6 +156,11 @@ class ValidationPipeline:
         )
         if not record["bloom"]["words"]:
             raise MemoryError("no memory for the Bloom filter")
+
+    @property
+    def resources(self) -> Resources:
+        """What outlives the pipeline until its last handle has gone."""
+        return self._resources
 
     @property
     def is_direct(self) -> bool:
@@ -203,13 +213,14 @@ class ValidationPipeline:
             raise MemoryError(f"no memory for {size} bytes aligned to {effective}")
         return Handle.of(Lease(self._resources, address, self))
 
-    def free(self, block: Address | Handle) -> FreeResult:
+    def free(self, block: Pointer) -> FreeResult:
         """Free a block.
 
         Parameters
         ----------
-        block : int or Handle
-            A base address, or a handle, which frees the very block it was made for.
+        block : int, Handle or another pointer
+            A base address (see `pointer_argument` for what stands for one), or a handle, which
+            frees the very block it was made for.
 
         Returns
         -------
@@ -217,6 +228,8 @@ class ValidationPipeline:
         """
         if isinstance(block, Handle):
             return block.own_lease().free()
+        if not isinstance(block, (int, np.integer)):
+            block = pointer_argument(block, "block").address
         return FreeResult(self._call(compiled.free_entry, int(uint64("address", block))))
 
     def register_allocation(self, base: Address, size: int) -> None:
@@ -232,14 +245,15 @@ class ValidationPipeline:
 
     # --- validation ---------------------------------------------------------------------------
 
-    def validate(self, target: Address | Buffered) -> ValidationOutcome:
+    def validate(self, target: Pointer) -> ValidationOutcome:
         """Classify an address, or the start of a buffer.
 
         Parameters
         ----------
-        target : int or buffer
-            An address from 0 to 2^64 - 1, or any object with a contiguous buffer: it is alive, so
-            where the membrane does not own its memory, somebody else does.
+        target : int, buffer or another pointer
+            An address from 0 to 2^64 - 1, or what stands for one (see `pointer_argument`). An
+            object that keeps its memory alive proves that, where the membrane does not own it,
+            somebody else does; a view of an address proves nothing.
 
         Returns
         -------
@@ -247,21 +261,58 @@ class ValidationPipeline:
         """
         if target.__class__ is int and self._direct and not self._departed:
             try:
-                return self._validate(self._caches.address, target)
+                found = self._validate(self._caches.address, target)
             except OverflowError:
                 uint64("address", target)
                 raise
+            return found if found.base is not None else self._known_elsewhere(target, found)
         if isinstance(target, (int, np.integer)):
-            return self._classify(int(uint64("address", target)))
-        address, length = buffer_range(target)
-        found = self._classify(address)
-        if found.outcome not in (Outcome.FOREIGN, Outcome.RELEASED, Outcome.WILD):
+            return self.classify(int(uint64("address", target)), None)
+        if isinstance(target, str):  # its characters would be copied, and the copy validated
+            raise TypeError("target must be an address or an object with memory, got str")
+        pointer = pointer_argument(target, "target")
+        try:
+            if pointer.fault is not None:
+                raise pointer.fault
+            return self.classify(pointer.address, pointer.memory)
+        finally:
+            pointer.release()
+
+    def classify(self, address: int, memory: KnownMemory | None) -> ValidationOutcome:
+        """Classify an address whose owner, if it has one, is alive and knows its memory.
+
+        Where neither this pipeline nor its owner knows it, the other pipelines of the process are
+        asked.
+        """
+        found = self._known_elsewhere(address, self._classify(address))
+        if found.outcome not in _UNKNOWN_HERE:
             return found
-        if not self.disown(address, length):
+        if memory is None or not memory.is_owned or not self.disown(address, memory.length):
             return found
         return ValidationOutcome(
-            Outcome.FOREIGN, address, SafetyState.UNKNOWN, address, length, None
+            Outcome.FOREIGN, address, SafetyState.UNKNOWN, address, memory.length, None
         )
+
+    def _known_elsewhere(self, address: int, found: ValidationOutcome) -> ValidationOutcome:
+        """What another pipeline says of an address that this one does not know."""
+        if found.outcome in _UNKNOWN_HERE:
+            home = self.home(address)
+            if home is not self:
+                return home._classify(address)
+        return found
+
+    def home(self, address: int) -> ValidationPipeline:
+        """The pipeline whose block is at an address: this one, unless only another has one."""
+        if len(_open_pipelines) > 1 and self.repaired and not self.owns(address):
+            for other in list(_open_pipelines):
+                if other is not self and other.repaired and other.owns(address):
+                    return other
+        return self
+
+    def owns(self, address: int) -> bool:
+        """Whether an address is in the memory of a block, in use or in quarantine."""
+        place, block = self.locate(address)
+        return place != Place.NOWHERE and block is not None and block.state >= _PRESENT
 
     def _classify(self, address: int) -> ValidationOutcome:
         found: ValidationOutcome = self._resources.run(
@@ -301,15 +352,6 @@ class ValidationPipeline:
         """Return how many of `size` foreign bytes there are before a hole or a block of ours."""
         span = (int(uint64("address", address)), int(uint64("size", size)))
         return int(self._call(compiled.foreign_span_entry, *span))
-
-    def pin_around(self, address: int) -> Memory | None:
-        """Keep the memory of the block around an address until `unpin`; None where is no block."""
-        memory = Memory(*self._call(compiled.pin_around_entry, address))
-        return memory if memory.total else None
-
-    def unpin(self, memory: Memory) -> None:
-        """Undo one `pin_around`."""
-        self._call(compiled.unpin_entry, *memory)
 
     @property
     def record(self) -> np.void:
@@ -379,7 +421,13 @@ class ValidationPipeline:
     # --- end of life --------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Release all memory, blocks in use included; memory under a view goes with the view."""
+        """Release all memory, blocks in use included.
+
+        Memory under a view goes with the view. While guarded calls are running (this may be a
+        callback of one, or another thread) nothing more can be done with the pipeline, and its
+        memory is released when the last of them ends.
+        """
+        _open_pipelines.discard(self)
         with self._resources.lock:
             self._direct = False
             self._finalizer()
@@ -394,3 +442,7 @@ class ValidationPipeline:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+# Every pipeline knows its own blocks, and asks the others about all other memory.
+_open_pipelines: weakref.WeakSet[ValidationPipeline] = weakref.WeakSet()

@@ -40,6 +40,8 @@ STATE = np.dtype(
         ("pages", page_oracle.STATE),
         ("bloom", bloom.STATE),
         ("arena", slots.STATE),
+        ("call_pins", np.uint64),  # held by guarded calls that are running
+        ("closing", np.uint64),  # whether the release of all memory waits for them
     ],
     align=True,
 )

@@ -9,6 +9,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from membrane.calls.native.layouts import (
+    ARRAY_BASE_AT,
+    ARRAY_FLAGS_AT,
+    DATA_OWNED_AT,
+    OWNS_DATA,
+)
 from membrane.calls.native.plan import (
     ADDRESS,
     ARRAY,
@@ -24,8 +30,17 @@ from membrane.calls.native.plan import (
     SIGNED,
     plan_at,
 )
-from membrane.calls.native.regions import REGION, REGION_SIZE, admit, leave, region_at, state_at
 from membrane.stages import kernel_link
+from membrane.stages.call_regions import (
+    INTACT,
+    REGION,
+    REGION_SIZE,
+    admit,
+    damage,
+    region_at,
+    state_at,
+    unpin_regions,
+)
 from membrane.tables.words import WORD_SIZE, ZERO
 from runtime_math.decision import profile_of
 from runtime_math.numerics.builtins.emission import (
@@ -35,6 +50,7 @@ from runtime_math.numerics.builtins.emission import (
     boxed,
     bytes_address,
     c_function,
+    call_one,
     give,
     load,
     none,
@@ -47,6 +63,10 @@ from runtime_math.numerics.entry_point import EntryPoint
 _VIEW_BYTES = np.uint64(80)  # of a Py_buffer
 _VIEW_LENGTH_AT = np.uint64(16)
 _TYPE_AT = np.uint64(8)  # in an object
+# Where `layouts_are_known` finds them to be.
+_ARRAY_BASE_AT, _ARRAY_FLAGS_AT = np.uint64(ARRAY_BASE_AT), np.uint64(ARRAY_FLAGS_AT)
+_OWNS_DATA = np.uint64(OWNS_DATA)
+_DATA_OWNED_AT, _LOW_HALF = np.uint64(DATA_OWNED_AT), np.uint64(2**32 - 1)
 # On the stack: the arguments as words, the buffers that were taken, the regions.
 _VIEWS_AT = np.uint64(8 * MOST_ARGUMENTS)
 _REGIONS_AT = _VIEWS_AT + _VIEW_BYTES * np.uint64(MOST_ARGUMENTS)
@@ -130,14 +150,30 @@ def _take_integer(value, argument, place):
 
 
 @jitted
-def _shows_its_memory(plan, kind, of_type):
-    """Whether the buffer of objects of a type is what a pointer to them points to."""
+def _owns_its_memory(plan, value):
+    """Whether an exact `numpy.ndarray`, or the one that it is a view of, owns its memory."""
+    for _ in range(2):
+        if load(value + _ARRAY_FLAGS_AT) & _OWNS_DATA:
+            return True
+        value = load(value + _ARRAY_BASE_AT)
+        if value == ZERO or load(value + _TYPE_AT) != plan.types[ARRAY]:
+            return False
+    return False
+
+
+@jitted
+def _shows_its_memory(plan, kind, value, of_type):
+    """Whether the buffer of an object is what a pointer to it points to, and its own."""
     known = plan.types
-    if of_type == known[HANDLE] or of_type == known[ARRAY] or of_type == known[BYTEARRAY]:
+    if of_type == known[HANDLE] or of_type == known[BYTEARRAY]:
         return True
     if of_type == known[BYTES]:
         return kind != POINTER_WRITTEN
-    return load(of_type + _TYPE_AT) == known[CTYPES_ARRAYS]
+    if of_type == known[ARRAY]:
+        return _owns_its_memory(plan, value)
+    if load(of_type + _TYPE_AT) == known[CTYPES_ARRAYS]:
+        return load(value + _DATA_OWNED_AT) & _LOW_HALF != ZERO
+    return False
 
 
 @jitted
@@ -151,7 +187,7 @@ def _take_pointer(plan, kind, value, place, view):
             return False, False
         _store(place, np.uint64(number))
         return True, False
-    if not _shows_its_memory(plan, kind, of_type):
+    if not _shows_its_memory(plan, kind, value, of_type):
         return False, False
     if np.int32(_get_buffer((value, view, np.int64(kind == POINTER_WRITTEN)))) != 0:
         _clear_error(())
@@ -192,7 +228,7 @@ def _give_back(frame, buffers):
 
 
 @jitted
-def _measure(plan, frame, buffers):
+def _measure(plan, frame, arguments, buffers):
     """Fill the records of the regions; a call of no bytes, or of too many, is left to Python."""
     for index in range(plan.extent_count):
         extent = plan.extents[index]
@@ -206,6 +242,8 @@ def _measure(plan, frame, buffers):
         region.needed = count * extent.item_bytes
         region.is_write = extent.is_write
         region.is_object = np.uint64((buffers >> extent.position) & 1)
+        value = load(arguments + np.uint64(extent.position) * WORD_SIZE)
+        region.is_handle = np.uint64(load(value + _TYPE_AT) == plan.types[HANDLE])
         view = frame + _VIEWS_AT + np.uint64(extent.position) * _VIEW_BYTES
         region.length = load(view + _VIEW_LENGTH_AT) if region.is_object != ZERO else ZERO
     return True
@@ -234,7 +272,7 @@ def native_call(self, arguments, count, names):
         sure, buffers = _take(plan, frame, arguments)
         if (
             sure
-            and _measure(plan, frame, buffers)
+            and _measure(plan, frame, arguments, buffers)
             and admit(plan.pipeline, regions, plan.extent_count)
         ):
             link = state_at(plan.pipeline).link
@@ -252,12 +290,15 @@ def native_call(self, arguments, count, names):
             result = _call_function(plan.function, frame)
             if plan.asks_kernel:
                 kernel_link.observe_call(link, plan.family, profile_of(packed), CALL_COST_NS, False)
-            intact = leave(regions, plan.extent_count)
+            happened = damage(regions, plan.extent_count)[1]
+            waited_for = unpin_regions(regions, plan.extent_count)
             _give_back(frame, buffers)
             made = _boxed(plan, result)
-            if intact:
+            if happened == INTACT and not waited_for:
                 return made
-            told = vectorcall((plan.on_damage, arguments, np.uint64(count), names))
+            number = boxed((np.int64(happened),))
+            told = call_one((plan.on_return, number))
+            give((number,))
             if told == ZERO:
                 give((made,))
                 return told

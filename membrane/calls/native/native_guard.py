@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from membrane.calls.native.layouts import layouts_are_known
 from membrane.calls.native.machine import native_call
 from membrane.calls.native.plan import Extent, plan_of
+from membrane.pipeline.ctypes_kinds import ARRAY_TYPE
 from membrane.pipeline.handle import Handle
 from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.builtins.method_definition import MethodDefinition
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from membrane.pipeline.validation_pipeline import ValidationPipeline
 
 # In the order of `plan.BYTES`, ...; an array of ctypes is known by the type of its type.
-_KNOWN_TYPES = (bytes, bytearray, np.ndarray, Handle, type(ctypes.Array))
+_KNOWN_TYPES = (bytes, bytearray, np.ndarray, Handle, ARRAY_TYPE)
 
 
 @functools.cache
@@ -34,7 +35,7 @@ def native_guard(
     pipeline: ValidationPipeline,
     family: int,
     on_slow_path: Callable[..., Any],
-    on_damage: Callable[..., Any],
+    on_return: Callable[..., Any],
 ) -> Callable[..., Any] | None:
     """Make the builtin of a guard, or None where its calls can not be machine code.
 
@@ -47,24 +48,31 @@ def native_guard(
     pipeline : ValidationPipeline
     family : int
         As which the kernel hears of the calls.
-    on_slow_path, on_damage : callable
-        Take the arguments of the call. The first makes it; the second, after a call that has
-        damaged or freed a block, raises or returns anything.
+    on_slow_path : callable
+        Takes the arguments of a call, and makes it.
+    on_return : callable
+        Takes what a call has done to a block (see `membrane.stages.call_regions`), or that
+        somebody waits for its end; raises, or returns anything.
 
     Returns
     -------
     builtin_function_or_method or None
     """
-    if not available() or not pipeline.repaired or pipeline.mode == SafetyLevel.OFF:
+    if (
+        not available()
+        or not layouts_are_known()
+        or not pipeline.repaired
+        or pipeline.mode == SafetyLevel.OFF
+    ):
         return None
     storage = plan_of(function, extents)
     if storage is None or not pipeline.is_direct:
         return None
     plan = storage[0]
     plan["pipeline"] = pipeline.states.ctypes.data
-    plan["on_slow_path"], plan["on_damage"] = id(on_slow_path), id(on_damage)
+    plan["on_slow_path"], plan["on_return"] = id(on_slow_path), id(on_return)
     plan["asks_kernel"], plan["family"] = pipeline.kernel is not None, family
     plan["types"] = [id(kind) for kind in _KNOWN_TYPES]
-    kept = (function, pipeline.states, on_slow_path, on_damage)
+    kept = (function, pipeline.states, on_slow_path, on_return)
     builtin: Callable[..., Any] = _definition().bind(storage.view(np.uint8), *kept)
     return builtin

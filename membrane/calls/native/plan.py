@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from membrane.pipeline.ctypes_kinds import FUNCTION, is_pointer_type
 from runtime_math.numerics.record_at import record_at
 
 #: Most arguments and most regions of a call that machine code makes.
@@ -34,7 +35,7 @@ PLAN = np.dtype(
         ("pipeline", np.uint64),  # address of its state
         ("function", np.uint64),  # address of the C function
         ("on_slow_path", np.uint64),  # Python objects
-        ("on_damage", np.uint64),
+        ("on_return", np.uint64),
         ("asks_kernel", np.bool_),
         ("family", np.int64),
         ("types", np.uint64, (5,)),
@@ -49,7 +50,6 @@ PLAN = np.dtype(
 )
 plan_at = record_at(PLAN)
 
-_POINTERS = (ctypes._Pointer, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_wchar_p)
 _INTEGERS = (
     ctypes.c_byte,
     ctypes.c_ubyte,
@@ -62,7 +62,6 @@ _INTEGERS = (
     ctypes.c_longlong,
     ctypes.c_ulonglong,
 )
-_FUNCTION = type(ctypes.memmove).__mro__[1]  # the base of all functions of ctypes
 _CDECL_ONLY = 1  # ctypes' flags of a function that neither keeps errno nor the interpreter lock
 
 
@@ -118,7 +117,7 @@ def plan_of(function: object, extents: list[Extent]) -> np.ndarray | None:
     for position, ctype in enumerate(types):
         argument = plan["arguments"][position]
         if position in pointers:
-            complete = complete and _is_pointer(ctype)
+            complete = complete and is_pointer_type(ctype)
             argument["kind"] = POINTER_WRITTEN if position in written else POINTER_READ
         else:
             complete = complete and _fill_integer(argument, ctype)
@@ -132,20 +131,16 @@ def plan_of(function: object, extents: list[Extent]) -> np.ndarray | None:
 
 def _is_plain(function: object) -> bool:
     return (
-        isinstance(function, _FUNCTION)
+        isinstance(function, FUNCTION)
         and type(function).__name__ == "_FuncPtr"  # made by a library: no prototype of its own
         and getattr(function, "_flags_", None) == _CDECL_ONLY
         and getattr(function, "errcheck", None) is None
     )
 
 
-def _is_pointer(ctype: object) -> bool:
-    return isinstance(ctype, type) and issubclass(ctype, _POINTERS)
-
-
 def _fill_integer(argument: np.void, ctype: object) -> bool:
     """Fill in the range of an integer argument; False for another type."""
-    if _is_pointer(ctype):  # one that the guard knows nothing of: an address, no object
+    if is_pointer_type(ctype):  # one that the guard knows nothing of: an address, no object
         ctype = ctypes.c_ulong
     if ctype not in _INTEGERS:
         return False

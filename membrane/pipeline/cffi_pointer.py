@@ -1,0 +1,66 @@
+"""Pointers, arrays and structures of cffi: where they point, and what they own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from membrane.pipeline.known_memory import KnownMemory
+
+_OWNING = ("__CDataOwn", "__CDataOwnGC", "__CDataGCP", "__CDataFromBuf")
+_ADDRESSED = ("pointer", "array", "function")
+
+
+def is_cffi_data(value: object) -> bool:
+    """Whether an object is a value of C as cffi has it."""
+    return type(value).__module__ == "_cffi_backend"
+
+
+def cffi_pointer(value: Any, name: str) -> tuple[int, KnownMemory | None]:
+    """Return the address that a value of cffi stands for, and what it knows of the memory there.
+
+    Parameters
+    ----------
+    value : cffi.FFI.CData
+        A pointer, an array, a function, or a structure or union, which stands for itself.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    TypeError
+        The value is a number.
+    """
+    import _cffi_backend
+
+    kind = _cffi_backend.typeof(value).kind
+    if kind in ("struct", "union"):
+        return _address(_cffi_backend.FFI().addressof(value)), KnownMemory(
+            _cffi_backend.sizeof(value)
+        )
+    if kind not in _ADDRESSED:
+        raise TypeError(f"{name} is {value!r}, which is no pointer: pass one from ffi.new")
+    return _address(value), _memory(value, kind)
+
+
+def _address(value: Any) -> int:
+    import _cffi_backend
+
+    return int(_cffi_backend.FFI().cast("uintptr_t", value))
+
+
+def _memory(value: Any, kind: str) -> KnownMemory | None:
+    import _cffi_backend
+
+    if kind == "array":
+        # cffi keeps, but does not tell, what a buffer is from; the immutable kind is in the text.
+        return KnownMemory(
+            _cffi_backend.sizeof(value),
+            writable="from 'bytes' object" not in repr(value),
+            is_owned=type(value).__name__ in _OWNING,
+        )
+    if kind == "pointer" and type(value).__name__ == "__CDataOwn":
+        item = _cffi_backend.typeof(value).item
+        # An object may be longer than its type: one that ends in an array of any length.
+        whole = value[0] if item.kind in ("struct", "union") else item
+        return KnownMemory(_cffi_backend.sizeof(whole))
+    return None
