@@ -1,5 +1,7 @@
 """Tables and pictures of results that were written with ``-o FILE.json``."""
 
+from typing import Any
+
 import numpy as np
 import pyperf
 
@@ -73,7 +75,8 @@ def plot(results, output):
                 logarithms, positions=[place], orientation="horizontal", widths=0.8,
                 showextrema=False,
             )  # fmt: skip
-            parts["bodies"][0].set_facecolor("#f28e2b")
+            bodies: Any = parts["bodies"]
+            bodies[0].set_facecolor("#f28e2b")
         scatter = place + random.uniform(-0.12, 0.12, len(values))
         axes.plot(logarithms, scatter, ".", color="#555555", markersize=2)
         low, middle, high = np.percentile(logarithms, [25, 50, 75])

@@ -3,10 +3,14 @@
 import math
 import re
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple, TypeAlias
 
 from profiling.faults import ProfilingError
-from profiling.resolve import INLINED, JITTED, NATIVE, PYTHON, RUN, UNKNOWN, Frame
+from profiling.resolve import INLINED, JITTED, NATIVE, PYTHON, RUN, UNKNOWN, Frame, Stack
+
+Folded: TypeAlias = Counter[tuple[str, tuple[Frame, ...]]]
+"""How often each stack was seen, by phase and frames (the outermost first)."""
 
 _NORMAL_95 = 1.959963984540054
 _SUFFIXES = {JITTED: "_[j]", INLINED: "_[i]", UNKNOWN: "_[u]", NATIVE: "_[n]", PYTHON: ""}
@@ -42,12 +46,12 @@ class Change(NamedTuple):
     new_rank: int | None
 
     @property
-    def significant(self):
+    def significant(self) -> bool:
         """Whether zero lies outside the 95 % interval of the difference."""
         return self.low > 0 or self.high < 0
 
 
-def frame_label(frame):
+def frame_label(frame: Frame) -> str:
     """Format a frame for folded stacks; the suffix tells its kind, as flamegraph tools expect.
 
     Examples
@@ -60,7 +64,7 @@ def frame_label(frame):
     return f"{name} ({frame.file.replace(';', ',')}{line}){_SUFFIXES[frame.kind]}"
 
 
-def parse_label(label):
+def parse_label(label: str) -> Frame:
     """Inverse of `frame_label`."""
     match = _LABEL.match(label)
     if match is None:
@@ -69,9 +73,9 @@ def parse_label(label):
     return Frame(match["name"], match["file"], int(match["line"] or 0), kind)
 
 
-def fold(stacks):
+def fold(stacks: Iterable[Stack]) -> Folded:
     """Count equal stacks: a `Counter` keyed by (phase, frames)."""
-    folded = Counter()
+    folded: Folded = Counter()
     processes = {stack.process for stack in stacks}
     for stack in stacks:
         frames = stack.frames
@@ -81,7 +85,7 @@ def fold(stacks):
     return folded
 
 
-def format_folded(folded):
+def format_folded(folded: Folded) -> str:
     """Format folded stacks as text, the phase being the outermost frame."""
     lines = sorted(
         f"[{phase}];{';'.join(map(frame_label, frames))} {count}"
@@ -90,9 +94,9 @@ def format_folded(folded):
     return "".join(line + "\n" for line in lines)
 
 
-def parse_folded(text):
+def parse_folded(text: str) -> Folded:
     """Inverse of `format_folded`."""
-    folded = Counter()
+    folded: Folded = Counter()
     for line in text.splitlines():
         match = _FOLDED.match(line)
         if match is None:
@@ -102,7 +106,7 @@ def parse_folded(text):
     return folded
 
 
-def wilson_interval(successes, total):
+def wilson_interval(successes: int, total: int) -> tuple[float, float]:
     """95 % interval of a proportion (Wilson's score interval).
 
     Examples
@@ -120,13 +124,13 @@ def wilson_interval(successes, total):
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _module_of(frame):
+def _module_of(frame: Frame) -> str:
     if frame.file.endswith(".py"):
         return frame.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     return frame.file
 
 
-def _group(frame, by):
+def _group(frame: Frame, by: str) -> tuple[str, str]:
     if by == "module":
         return _module_of(frame), ""
     if by == "line" and frame.line:
@@ -134,7 +138,9 @@ def _group(frame, by):
     return frame.name, frame.file
 
 
-def ranking(folded, by="function", phase=RUN, kinds=None):
+def ranking(
+    folded: Folded, by: str = "function", phase: str = RUN, kinds: Collection[str] | None = None
+) -> list[Row]:
     """Rank symbols by self cost.
 
     Parameters
@@ -153,7 +159,8 @@ def ranking(folded, by="function", phase=RUN, kinds=None):
     list of Row
         The most expensive first.
     """
-    counts, kind_of = Counter(), {}
+    counts: Counter[tuple[str, str]] = Counter()
+    kind_of: dict[tuple[str, str], str] = {}
     total = 0
     for (stack_phase, frames), count in folded.items():
         if stack_phase != phase:
@@ -168,20 +175,21 @@ def ranking(folded, by="function", phase=RUN, kinds=None):
         kind_of[key] = innermost.kind if kind_of.get(key) != JITTED else JITTED
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [
-        Row(*key, kind_of[key], count, count / total, *wilson_interval(count, total))
-        for key, count in ordered
+        Row(symbol, place, kind_of[symbol, place], count, count / total, *interval)
+        for (symbol, place), count in ordered
+        for interval in [wilson_interval(count, total)]
     ]
 
 
-def phase_totals(folded):
+def phase_totals(folded: Folded) -> Counter[str]:
     """Return the number of samples of each phase."""
-    totals = Counter()
+    totals: Counter[str] = Counter()
     for (phase, _), count in folded.items():
         totals[phase] += count
     return totals
 
 
-def _difference_interval(old, old_total, new, new_total):
+def _difference_interval(old: int, old_total: int, new: int, new_total: int) -> tuple[float, float]:
     """95 % interval of new share - old share (Newcombe's hybrid score interval)."""
     p, q = old / old_total, new / new_total
     old_low, old_high = wilson_interval(old, old_total)
@@ -191,7 +199,9 @@ def _difference_interval(old, old_total, new, new_total):
     return q - p - down, q - p + up
 
 
-def compare(old, new, n=5, by="function", kinds=None):
+def compare(
+    old: Folded, new: Folded, n: int = 5, by: str = "function", kinds: Collection[str] | None = None
+) -> list[Change]:
     """Compare the top `n` of two recordings.
 
     Returns

@@ -9,10 +9,13 @@ import shutil
 import signal
 import subprocess
 import sysconfig
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from profiling.faults import ExitStatus, ProfilingError
+from profiling.symbols import ProcessTable
 
 OLDEST_PY_SPY = (0, 4, 0)
 _STOP_TIMEOUT_SECONDS = 30.0
@@ -37,21 +40,24 @@ class RawSample(NamedTuple):
 
     pid: int
     thread: str
-    frames: tuple
+    frames: tuple[RawFrame, ...]
     count: int  # type: ignore[assignment] # hides tuple.count
 
 
-def _find(program):
+def _find(program: str, otherwise: str) -> str:
     beside_python = Path(sysconfig.get_path("scripts")) / program
-    return str(beside_python) if beside_python.exists() else shutil.which(program)
+    found = str(beside_python) if beside_python.exists() else shutil.which(program)
+    if found is None:
+        raise ProfilingError(otherwise, ExitStatus.TOOL_UNUSABLE)
+    return found
 
 
-def _output_of(command):
+def _output_of(command: Sequence[str]) -> str:
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     return finished.stdout + finished.stderr
 
 
-def parse_frame(text):
+def parse_frame(text: str) -> RawFrame:
     """Take a frame of py-spy's raw output apart.
 
     Examples
@@ -70,7 +76,7 @@ def parse_frame(text):
     return RawFrame(0, name, place)
 
 
-def parse_raw_line(line):
+def parse_raw_line(line: str) -> RawSample | None:
     """Parse a line of py-spy's raw output; None for one that is no stack."""
     stack, _, count = line.rpartition(" ")
     threads = list(_THREAD.finditer(stack))
@@ -84,11 +90,45 @@ def parse_raw_line(line):
     return RawSample(pid, threads[0][1], parsed, int(count))
 
 
-class _Sampler:
-    """A running sampler; `output` is complete once `wait` or `stop` has returned."""
+class Sampler(ABC):
+    """A sampler of one process; its samples are complete once `stop` has returned."""
+
+    complete: bool
+    """Whether stacks reach the outermost frame."""
+    version: str
+    _log: Path
+
+    @abstractmethod
+    def __init__(self, folder: Path, rate: int, number: int = 0) -> None:
+        """Refuse what cannot be used here."""
+
+    @abstractmethod
+    def attach(self, pid: int) -> None:
+        """Start sampling a process."""
+
+    @property
+    @abstractmethod
+    def attached(self) -> bool:
+        """Whether samples are being taken."""
+
+    @abstractmethod
+    def explain_failure(self) -> str:
+        """Say in one sentence why the sampler could not attach."""
+
+    @abstractmethod
+    def samples(self, pid: int) -> list[RawSample]:
+        """Return the samples of a finished run."""
+
+    @abstractmethod
+    def errors(self) -> int:
+        """Return how many samples were lost."""
+
+    @abstractmethod
+    def behind(self) -> float:
+        """Return by how many seconds the sampler has been late at worst."""
 
     # Its own process group: Ctrl-C on the terminal must not reach it before the recorder does.
-    def _start(self, command, log):
+    def _start(self, command: Sequence[str], log: Path) -> None:
         self._log = log
         with open(log, "wb") as stream:
             self._process = subprocess.Popen(
@@ -97,15 +137,15 @@ class _Sampler:
             )  # fmt: skip
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """Whether the sampler still runs."""
         return self._process.poll() is None
 
-    def said(self):
+    def said(self) -> str:
         """Return what the sampler has printed so far."""
         return Path(self._log).read_text(errors="replace")
 
-    def stop(self):
+    def stop(self) -> None:
         """Make the sampler write what it has, and wait until it has done so."""
         if self.running:
             self._process.send_signal(signal.SIGINT)
@@ -116,7 +156,7 @@ class _Sampler:
             self._process.wait()
 
 
-class PySpySampler(_Sampler):
+class PySpySampler(Sampler):
     """py-spy with native frames: samples of all Python threads of a process and its children.
 
     Parameters
@@ -131,12 +171,8 @@ class PySpySampler(_Sampler):
 
     complete = True
 
-    def __init__(self, folder, rate, number=0):
-        self._program = _find("py-spy")
-        if self._program is None:
-            raise ProfilingError(
-                "py-spy is not installed: pip install py-spy", ExitStatus.TOOL_UNUSABLE
-            )
+    def __init__(self, folder: Path, rate: int, number: int = 0) -> None:
+        self._program = _find("py-spy", "py-spy is not installed: pip install py-spy")
         self.version = _output_of([self._program, "--version"]).strip()
         numbers = tuple(int(number) for number in re.findall(r"\d+", self.version)[:3])
         if numbers < OLDEST_PY_SPY:
@@ -149,7 +185,7 @@ class PySpySampler(_Sampler):
         self._log = folder / f"sampler-{number}.log"
         self._rate = rate
 
-    def attach(self, pid):
+    def attach(self, pid: int) -> None:
         """Start sampling a process."""
         command = [
             self._program, "record", "--pid", str(pid), "--native", "--threads", "--subprocesses",
@@ -159,11 +195,11 @@ class PySpySampler(_Sampler):
         self._start(command, self._log)
 
     @property
-    def attached(self):
+    def attached(self) -> bool:
         """Whether samples are being taken."""
         return "Sampling process" in self.said()
 
-    def explain_failure(self):
+    def explain_failure(self) -> str:
         """Say in one sentence why the sampler could not attach."""
         said = self.said()
         if re.search("permission denied|not permitted|sudo", said, re.IGNORECASE):
@@ -173,7 +209,7 @@ class PySpySampler(_Sampler):
             )
         return f"py-spy could not attach: {said.strip().splitlines()[-1] if said.strip() else '?'}"
 
-    def samples(self, pid):
+    def samples(self, pid: int) -> list[RawSample]:
         """Return the list of `RawSample` of a finished run."""
         if not self._output.exists():
             return []
@@ -185,18 +221,18 @@ class PySpySampler(_Sampler):
             if sample is not None
         ]
 
-    def errors(self):
+    def errors(self) -> int:
         """Return how many samples the sampler could not unwind."""
         match = re.search(r"Errors: (\d+)", self.said())
         return int(match[1]) if match else 0
 
-    def behind(self):
+    def behind(self) -> float:
         """Return by how many seconds the sampler has been late at worst."""
         found = re.findall(r"([\d.]+)s behind in sampling", self.said())
         return max(map(float, found), default=0.0)
 
 
-def perf_map(table):
+def perf_map(table: ProcessTable) -> str:
     """Format a process's table as perf expects it in ``/tmp/perf-PID.map``."""
     return "".join(
         f"{symbol.address:x} {symbol.size:x} {symbol.module}.{symbol.function}\n"
@@ -204,7 +240,7 @@ def perf_map(table):
     )
 
 
-class PerfSampler(_Sampler):
+class PerfSampler(Sampler):
     """Linux perf on the CPU clock: all threads, also those that Python does not know.
 
     The stack is one frame deep: jitted code keeps no frame pointers, so perf cannot walk it.
@@ -212,19 +248,16 @@ class PerfSampler(_Sampler):
 
     complete = False
 
-    def __init__(self, folder, rate, number=0):
-        self._program = _find("perf")
-        if self._program is None:
-            raise ProfilingError(
-                "perf is not installed: apt-get install linux-perf (or use --backend py-spy)",
-                ExitStatus.TOOL_UNUSABLE,
-            )
+    def __init__(self, folder: Path, rate: int, number: int = 0) -> None:
+        self._program = _find(
+            "perf", "perf is not installed: apt-get install linux-perf (or use --backend py-spy)"
+        )
         self.version = _output_of([self._program, "--version"]).strip()
         self._folder = folder
         self._rate = rate
         self._output = folder / "perf.data"
 
-    def attach(self, pid):
+    def attach(self, pid: int) -> None:
         """Start sampling a process."""
         command = [
             self._program, "record", "--event", "cpu-clock", "--freq", str(self._rate),
@@ -237,13 +270,13 @@ class PerfSampler(_Sampler):
         os.write(self._control, b"ping\n")
         self._attached = False
 
-    def _make_fifo(self, name):
+    def _make_fifo(self, name: str) -> Path:
         path = self._folder / name
         os.mkfifo(path)
         return path
 
     @property
-    def attached(self):
+    def attached(self) -> bool:
         """Whether samples are being taken: perf has answered the ping."""
         if not self._attached:
             try:
@@ -252,13 +285,13 @@ class PerfSampler(_Sampler):
                 return False
         return self._attached
 
-    def stop(self):
+    def stop(self) -> None:
         """Make perf write what it has, and wait until it has done so."""
         super().stop()
         os.close(self._control)
         os.close(self._answer)
 
-    def explain_failure(self):
+    def explain_failure(self) -> str:
         """Say in one sentence why the sampler could not attach."""
         said = self.said()
         if re.search("permission|not permitted|paranoid|access", said, re.IGNORECASE):
@@ -268,7 +301,7 @@ class PerfSampler(_Sampler):
             )
         return f"perf could not attach: {said.strip().splitlines()[-1] if said.strip() else '?'}"
 
-    def samples(self, pid):
+    def samples(self, pid: int) -> list[RawSample]:
         """Return the list of `RawSample` of a finished run."""
         if not self._output.exists():
             return []
@@ -276,7 +309,7 @@ class PerfSampler(_Sampler):
             self._program, "script", "--input", str(self._output), "--fields",
             "pid,tid,ip,sym,dso",
         ]  # fmt: skip
-        counted = {}
+        counted: dict[tuple[int, str, RawFrame], int] = {}
         for line in _output_of(command).splitlines():
             match = _PERF_SAMPLE.match(line)
             if match is None:
@@ -291,14 +324,17 @@ class PerfSampler(_Sampler):
             counted[key] = counted.get(key, 0) + 1
         return [RawSample(pid, tid, (frame,), n) for (pid, tid, frame), n in counted.items()]
 
-    def errors(self):
+    def errors(self) -> int:
         """Return how many samples perf says it lost."""
         match = re.search(r"lost (\d+)", self.said(), re.IGNORECASE)
         return int(match[1]) if match else 0
 
-    def behind(self):
+    def behind(self) -> float:
         """Return 0: the kernel takes the samples in time or not at all."""
         return 0.0
 
 
-BACKENDS = {"py-spy": PySpySampler, "perf": PerfSampler}
+BACKENDS: dict[str, type[PySpySampler] | type[PerfSampler]] = {
+    "py-spy": PySpySampler,
+    "perf": PerfSampler,
+}

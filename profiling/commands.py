@@ -3,7 +3,9 @@
 import re
 import signal
 import sys
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,7 +15,8 @@ from bench.targets import TARGETS
 from profiling import aggregate, history, recording
 from profiling.backends import BACKENDS
 from profiling.faults import ExitStatus, ProfilingError
-from profiling.record import Request, record
+from profiling.record import Outcome, Request, record
+from profiling.recording import Recording
 from profiling.render import page, tables
 from profiling.resolve import COMPILE, EXIT, IMPORT, INLINED, JITTED, RUN
 from runtime_math import invocation
@@ -44,15 +47,17 @@ _jitted = click.option("--jitted", is_flag=True, help="Symbols of jitted code on
 
 
 @click.group(context_settings=invocation.SETTINGS, epilog=_STATUSES)
-def cli():
+def cli() -> None:
     """Profile programs that use Numba, with names inside jitted code."""
 
 
-def _folder_name(text):
+def _folder_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).strip("-") or "recording"
 
 
-def _request_for_program(command, out, seconds, options):
+def _request_for_program(
+    command: list[str], out: Path | None, seconds: float | None, options: dict[str, Any]
+) -> Request:
     if command[0] == "-m":
         command = ["python", *command]
     name = next((part for part in command[1:] if not part.startswith("-")), command[0])
@@ -60,20 +65,29 @@ def _request_for_program(command, out, seconds, options):
     return Request(command, out, seconds=seconds, **options)
 
 
-def _request_for_benchmark(identifier, out, seconds, options):
+def _request_for_benchmark(
+    identifier: str, out: Path, seconds: float, options: dict[str, Any]
+) -> Request:
     # Longer than the sampling, which ends the program: no sample of its shutdown.
     body = ["--exact", identifier, "--profile-time", str(seconds + 60)]
     return Request(["python", "-m", "bench", *body], out, identifier, seconds, **options)
 
 
-def _requests(identifier, everything, command, out, seconds, **options):
+def _requests(
+    identifier: str | None,
+    everything: bool,
+    command: Sequence[str],
+    out: Path | None,
+    seconds: float | None,
+    **options: Any,
+) -> list[Request]:
     if [bool(identifier), everything, bool(command)].count(True) != 1:
         raise ProfilingError("say what to record: an id, --all, or -- and a program")
     if command:
-        return [_request_for_program(command, out, seconds, options)]
+        return [_request_for_program(list(command), out, seconds, options)]
     seconds = seconds or DEFAULT_SECONDS
     base = Path("profiles")
-    if everything:
+    if identifier is None:
         places = {target: (out or base) / _folder_name(target) for target in TARGETS}
     else:
         from bench import registry
@@ -107,7 +121,7 @@ def _requests(identifier, everything, command, out, seconds, **options):
 )  # fmt: skip
 @click.pass_obj
 @click.pass_context
-def record_command(context, command, **options):
+def record_command(context: click.Context, command: Sequence[str], **options: Any) -> None:
     """Profile a benchmark, or any program.
 
     What to record is the ID of a benchmark, such as runtime_math/decide/strict (python -m bench
@@ -125,12 +139,12 @@ def record_command(context, command, **options):
     context.exit(worst)
 
 
-def _recorded(request):
+def _recorded(request: Request) -> Outcome:
     title = request.identifier or " ".join(request.command)
     limit = f" of {request.seconds:g}" if request.seconds else ""
     with Progress(after_seconds=0) as progress:
 
-        def show(phase, elapsed):
+        def show(phase: str, elapsed: float) -> None:
             progress.show(f"{title}: {phase}, {elapsed:.1f}{limit} s")
 
         outcome = record(request, show)
@@ -139,7 +153,7 @@ def _recorded(request):
     return outcome
 
 
-def _print_table(title, headings, rows):
+def _print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console = Console()
     if not console.is_terminal:
         click.echo(f"{title}\n\n{tables.plain_table(headings, rows)}\n")
@@ -152,13 +166,13 @@ def _print_table(title, headings, rows):
     console.print(table)
 
 
-def _print_top(recorded, rows):
+def _print_top(recorded: Recording, rows: Sequence[aggregate.Row]) -> None:
     title = f"{tables.summary_line(recorded.meta)}\n{tables.named_line(recorded.meta)}"
     cells = [tables.row_cells(number, row) for number, row in enumerate(rows, 1)]
     _print_table(title, tables.TOP_HEADINGS, cells)
 
 
-def _kinds(jitted):
+def _kinds(jitted: bool) -> Collection[str] | None:
     return (JITTED, INLINED) if jitted else None
 
 
@@ -171,7 +185,7 @@ def _kinds(jitted):
     help="Which samples.",
 )  # fmt: skip
 @_jitted
-def top(folder, rows, by, phase, jitted):
+def top(folder: Path, rows: int, by: str, phase: str, jitted: bool) -> None:
     """Show the self cost per function, line or module."""
     recorded = recording.load(folder)
     ranked = aggregate.ranking(recorded.folded, by, phase, _kinds(jitted))
@@ -190,12 +204,20 @@ def top(folder, rows, by, phase, jitted):
 @_jitted
 @click.option("--fail-on-change", is_flag=True, help="Exit with 1 if a change exceeds noise.")
 @click.pass_context
-def compare(context, old, new, rows, by, jitted, fail_on_change):
+def compare(
+    context: click.Context,
+    old: Path,
+    new: Path,
+    rows: int,
+    by: str,
+    jitted: bool,
+    fail_on_change: bool,
+) -> None:
     """Show what changed between two recordings."""
-    old, new = recording.load(old), recording.load(new)
-    changes = aggregate.compare(old.folded, new.folded, rows, by, _kinds(jitted))
-    title = f"{tables.summary_line(old.meta)}\n{tables.summary_line(new.meta)}"
-    if old.title != new.title:
+    before, after = recording.load(old), recording.load(new)
+    changes = aggregate.compare(before.folded, after.folded, rows, by, _kinds(jitted))
+    title = f"{tables.summary_line(before.meta)}\n{tables.summary_line(after.meta)}"
+    if before.title != after.title:
         title += "\nthese are recordings of two different programs"
     _print_table(title, tables.CHANGE_HEADINGS, [tables.change_cells(c) for c in changes])
     if fail_on_change and any(change.significant for change in changes):
@@ -207,7 +229,7 @@ def compare(context, old, new, rows, by, jitted, fail_on_change):
 @click.option(
     "--file", type=_FOLDER, default=history.DEFAULT_FILE, show_default=True, help="The history."
 )
-def log(folders, file):
+def log(folders: tuple[Path, ...], file: Path) -> None:
     """Append recordings to the history, and print it."""
     for recorded in [recording.load(path) for path in folders]:
         history.append(file, recorded)
@@ -221,7 +243,7 @@ def log(folders, file):
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.argument("newer", metavar="[NEWER DIR]", required=False, type=_FOLDER)
 @click.option("-o", "--output", required=True, type=_FOLDER, metavar="PAGE.html", help="Where to.")
-def report(folder, newer, output):
+def report(folder: Path, newer: Path | None, output: Path) -> None:
     """Write a self-contained page on a recording, or on what changed."""
     recordings = [recording.load(path) for path in (folder, newer) if path]
     try:
@@ -231,11 +253,11 @@ def report(folder, newer, output):
     click.echo(f"-> {output}")
 
 
-def _interrupt(number, frame):
+def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = []

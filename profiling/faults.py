@@ -29,6 +29,6 @@ class ProfilingError(click.ClickException):
         Exit status of the command.
     """
 
-    def __init__(self, message, status=ExitStatus.USAGE):
+    def __init__(self, message: str, status: ExitStatus = ExitStatus.USAGE) -> None:
         super().__init__(message)
-        self.exit_code = int(status)
+        self.exit_code = int(status)  # type: ignore[misc] # click reads it from the instance

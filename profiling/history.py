@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from profiling import aggregate
 from profiling.faults import ProfilingError
+from profiling.recording import Recording
 from profiling.resolve import INLINED, JITTED
 
 DEFAULT_FILE = Path("profiles") / "log.jsonl"
@@ -12,7 +14,7 @@ HEADINGS = ("date", "recording", "revision", "samples", "top-5 of jitted code (s
 _TOP = 5
 
 
-def append(file, recorded):
+def append(file: Path, recorded: Recording) -> None:
     """Append a recording's line to the history; one that is there already is not repeated."""
     entry = {
         "date": recorded.meta["date"],
@@ -37,7 +39,7 @@ def append(file, recorded):
         raise ProfilingError(f"cannot write {file}: {error.strerror}") from None
 
 
-def read(file):
+def read(file: Path) -> list[dict[str, Any]]:
     """Return the entries of a history, oldest first."""
     try:
         lines = file.read_text().splitlines()
@@ -52,7 +54,7 @@ def read(file):
     return entries
 
 
-def _change(entry, previous):
+def _change(entry: dict[str, Any], previous: dict[str, Any] | None) -> str:
     if previous is None:
         return "first"
     now = {row["symbol"] for row in entry["top"]}
@@ -62,9 +64,10 @@ def _change(entry, previous):
     return " ".join(parts) or "same set"
 
 
-def rows(entries):
+def rows(entries: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """Return the cells of the table; each top-5 is compared with that recording's previous one."""
-    previous, cells = {}, []
+    previous: dict[tuple[str, str, bool], dict[str, Any]] = {}
+    cells: list[tuple[str, ...]] = []
     for entry in entries:
         key = (entry["recording"], entry["backend"], entry["lines"])
         top = ", ".join(f"{row['symbol']} {100 * row['share']:.0f}" for row in entry["top"])

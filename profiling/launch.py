@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from profiling.backends import Sampler
 from profiling.faults import ExitStatus, ProfilingError
 
 BOOTSTRAP = Path(__file__).parent / "bootstrap"
@@ -15,7 +17,7 @@ _ATTACH_TIMEOUT_SECONDS = 45.0
 _END_TIMEOUT_SECONDS = 10.0
 
 
-def own_cache(with_lines):
+def own_cache(with_lines: bool) -> Path:
     """Return the folder of a compile cache that recordings share with nobody.
 
     Numba's cache does not know about line tables and unwinding tables, so code with and without
@@ -43,7 +45,14 @@ class Program:
         Make jitted code known to samplers that unwind the stack.
     """
 
-    def __init__(self, command, folder, with_lines=False, gate_later=False, unwindable=True):
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        with_lines: bool = False,
+        gate_later: bool = False,
+        unwindable: bool = True,
+    ) -> None:
         self._folder = folder
         environment = dict(os.environ)
         path = [str(BOOTSTRAP)]
@@ -68,11 +77,11 @@ class Program:
             raise ProfilingError(f"cannot run {command[0]}: {error.strerror}") from None
 
     @property
-    def exit_status(self):
+    def exit_status(self) -> int | None:
         """Exit status of the program, None while it runs; negative for a signal."""
         return self._process.poll()
 
-    def wait_until_ready(self, on_wait=lambda: None):
+    def wait_until_ready(self, on_wait: Callable[[], object] = lambda: None) -> int | None:
         """Return the process id to sample, or None if the program ended before.
 
         A program that never reaches the hooks (``python -I``, or no Python at all) is an error.
@@ -85,7 +94,7 @@ class Program:
             time.sleep(_POLL_SECONDS)
         return int(ready.read_text())
 
-    def attach(self, sampler, pid):
+    def attach(self, sampler: Sampler, pid: int) -> None:
         """Attach a sampler to the waiting program and let it go on."""
         sampler.attach(pid)
         deadline = time.monotonic() + _ATTACH_TIMEOUT_SECONDS
@@ -98,22 +107,22 @@ class Program:
         (self._folder / "go").touch()
         (self._folder / "paused").unlink(missing_ok=True)
 
-    def pause_sampling(self, sampler):
+    def pause_sampling(self, sampler: Sampler) -> None:
         """Stop a sampler; the program will wait for the next one when it has compiled."""
         (self._folder / "paused").touch()
         sampler.stop()
 
     @property
-    def compiling(self):
+    def compiling(self) -> bool:
         """Whether Numba compiles now."""
         return (self._folder / "compiling").exists()
 
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """Whether the program has run to its end, or is gone."""
         return self.exit_status is not None or (self._folder / "done").exists()
 
-    def end(self):
+    def end(self) -> int | None:
         """Wait for a program that has finished, end one that has not.
 
         Returns

@@ -5,10 +5,12 @@ a separate file (Debian: libc6-dbg) that belongs to the library's build id.
 """
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
@@ -23,21 +25,21 @@ _SYMBOL = np.dtype(
 _FUNCTION, _INDIRECT_FUNCTION = 2, 10
 
 
-def _build_id(elf):
-    section = elf.get_section_by_name(".note.gnu.build-id")
+def _build_id(elf: ELFFile) -> str:
+    section: Any = elf.get_section_by_name(".note.gnu.build-id")
     for note in section.iter_notes() if section else ():
         if note["n_type"] == "NT_GNU_BUILD_ID":
-            return note["n_desc"]
+            return str(note["n_desc"])
     return ""
 
 
 class _Functions(NamedTuple):
     """Functions of one symbol table, sorted by address; names are read when asked for."""
 
-    table: np.ndarray
+    table: npt.NDArray[np.void]
     names: bytes
 
-    def at(self, address):
+    def at(self, address: int) -> str:
         """Return the name of the function at an address, "" if there is none."""
         index = int(np.searchsorted(self.table["value"], address, side="right")) - 1
         if index < 0:
@@ -50,7 +52,7 @@ class _Functions(NamedTuple):
         return name.partition("@")[0]
 
 
-def _functions(elf):
+def _functions(elf: ELFFile) -> Iterator[_Functions]:
     """Yield the function tables of a file; they may hold a million entries."""
     for name in (".symtab", ".dynsym"):
         section = elf.get_section_by_name(name)
@@ -72,8 +74,9 @@ class Library:
         The library. One that cannot be read has no functions.
     """
 
-    def __init__(self, path):
-        self._segments, self._tables = [], []
+    def __init__(self, path: str) -> None:
+        self._segments: list[tuple[int, int, int]] = []
+        self._tables: list[_Functions] = []
         try:
             with open(path, "rb") as stream:
                 elf = ELFFile(stream)
@@ -91,7 +94,7 @@ class Library:
             return
 
     @functools.cache  # noqa: B019 - libraries live as long as the process
-    def function_at(self, offset):
+    def function_at(self, offset: int) -> str:
         """Return the name of the function at an offset in the file, "" if unknown."""
         for start, size, virtual in self._segments:
             if start <= offset < start + size:
@@ -101,6 +104,6 @@ class Library:
 
 
 @functools.cache
-def library(path):
+def library(path: str) -> Library:
     """Return the `Library` of a path."""
     return Library(path)

@@ -8,6 +8,7 @@ qualified name is lost on the way; the list of the program's modules restores it
 import ast
 import functools
 import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,11 +36,11 @@ class SymbolName(NamedTuple):
     wrapper: str
 
 
-def _decode(identifier):
+def _decode(identifier: str) -> str:
     return _NON_ASCII.sub(_letters, _BRACKETED.sub(r"<\1>", identifier))
 
 
-def _letters(match):
+def _letters(match: re.Match[str]) -> str:
     """Decode escaped bytes, unless they are the beginning of a plain word, as in "in_detail"."""
     try:
         return bytes.fromhex(match[0].replace("_", "")).decode()
@@ -47,7 +48,7 @@ def _letters(match):
         return match[0]
 
 
-def _identifiers(mangled, nested):
+def _identifiers(mangled: str, nested: bool) -> Iterator[str]:
     """Yield the identifiers of a mangled name up to its tags or template parameters."""
     position = 0
     while match := _LENGTH.match(mangled, position):
@@ -62,7 +63,7 @@ def _identifiers(mangled, nested):
             return
 
 
-def demangle(symbol):
+def demangle(symbol: str) -> SymbolName:
     """Take the symbol of a compiled function apart.
 
     Parameters
@@ -100,7 +101,7 @@ def demangle(symbol):
     return SymbolName(".".join(parts) or symbol, wrapper)
 
 
-def split_module(path, modules):
+def split_module(path: str, modules: Collection[str]) -> tuple[str, str]:
     """Split a dotted path into (module, qualified name), the module being the longest known one.
 
     Examples
@@ -121,11 +122,13 @@ def split_module(path, modules):
 class _Definitions(ast.NodeVisitor):
     """Collects the first line of every function of a file under its qualified name."""
 
-    def __init__(self):
-        self.lines = {}
-        self._scope = []
+    def __init__(self) -> None:
+        self.lines: dict[str, int] = {}
+        self._scope: list[str] = []
 
-    def _enter(self, node, is_function):
+    def _enter(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, is_function: bool
+    ) -> None:
         name = ".".join([*self._scope, node.name])
         if is_function:
             self.lines.setdefault(name, node.lineno)
@@ -134,22 +137,22 @@ class _Definitions(ast.NodeVisitor):
         self.generic_visit(node)
         del self._scope[-len(inner) :]
 
-    def visit_FunctionDef(self, node):
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._enter(node, True)
 
-    def visit_AsyncFunctionDef(self, node):
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         self._enter(node, True)
 
-    def visit_ClassDef(self, node):
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._enter(node, False)
 
-    def visit_Lambda(self, node):
+    def visit_Lambda(self, node: ast.Lambda) -> None:
         self.lines.setdefault(".".join([*self._scope, "<lambda>"]), node.lineno)
         self.generic_visit(node)
 
 
 @functools.cache
-def definition_lines(file):
+def definition_lines(file: str) -> dict[str, int]:
     """Map the qualified names of a source file's functions to their lines ({} if unreadable)."""
     try:
         tree = ast.parse(Path(file).read_bytes())
@@ -160,7 +163,7 @@ def definition_lines(file):
     return visitor.lines
 
 
-def definition_line(file, qualified_name):
+def definition_line(file: str, qualified_name: str) -> int:
     """Return the line of a function's ``def``, or of the nearest enclosing one; 0 if unknown."""
     lines = definition_lines(file)
     while qualified_name:

@@ -7,17 +7,21 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from bench import machine
 from profiling import aggregate, recording
-from profiling.backends import BACKENDS, perf_map
+from profiling.aggregate import Folded
+from profiling.backends import BACKENDS, RawSample, Sampler, perf_map
 from profiling.faults import ExitStatus, ProfilingError
 from profiling.launch import Program
 from profiling.render import flamegraph, speedscope, tables
 from profiling.resolve import INLINED, JITTED, MemoryMap, Resolver
-from profiling.symbols import load_tables
+from profiling.symbols import ProcessTable, load_tables
+
+Show: TypeAlias = Callable[[str, float], object]
 
 _POLL_SECONDS = 0.05
 _MAP_SECONDS = 0.5
@@ -31,7 +35,7 @@ class Request(NamedTuple):
     `seconds` None means until the program ends. `identifier` is that of a benchmark, or "".
     """
 
-    command: list
+    command: list[str]
     out: Path
     identifier: str = ""
     seconds: float | None = None
@@ -51,18 +55,18 @@ class Outcome(NamedTuple):
 class _Run(NamedTuple):
     """What the sampling left behind."""
 
-    samples: list
-    tables: dict
+    samples: list[RawSample]
+    tables: dict[int, ProcessTable]
     pid: int
     memory: MemoryMap
     exit_status: int | None
     interrupted: bool
-    session: object
-    sampler: object
+    session: "_Session"
+    sampler: Sampler
     elapsed: float
 
     @property
-    def behind(self):
+    def behind(self) -> float:
         """Seconds by which the last sampler has been late at worst."""
         return self.session.samplers[-1].behind()
 
@@ -70,12 +74,12 @@ class _Run(NamedTuple):
 class _MapWatcher:
     """Keeps the last memory map of a process: it is gone when the process is."""
 
-    def __init__(self, pid):
+    def __init__(self, pid: int) -> None:
         self._path = Path(f"/proc/{pid}/maps")
         self._due = 0.0
         self.text = ""
 
-    def look(self):
+    def look(self) -> None:
         """Read the map again if the last time is a while ago."""
         if time.monotonic() >= self._due:
             with contextlib.suppress(OSError):
@@ -90,13 +94,13 @@ class _Session:
     the code is ready: one that is late keeps stopping the program in order to catch up.
     """
 
-    def __init__(self, request, folder, program):
+    def __init__(self, request: Request, folder: Path, program: Program) -> None:
         self._request, self._folder, self._program = request, folder, program
-        self.samplers = []
+        self.samplers: list[Sampler] = []
         self.pauses = 0
         self._next_look = 0.0
 
-    def attach(self, pid):
+    def attach(self, pid: int) -> None:
         """Attach a sampler; the program goes on when it samples."""
         sampler = BACKENDS[self._request.backend](
             self._folder, self._request.rate, len(self.samplers)
@@ -104,7 +108,7 @@ class _Session:
         self.samplers.append(sampler)
         self._program.attach(sampler, pid)
 
-    def go_on(self, pid):
+    def go_on(self, pid: int) -> bool:
         """Look after the sampler; returns whether there is still something to sample."""
         if self._program.finished:
             return False
@@ -123,13 +127,13 @@ class _Session:
                 self.pauses += 1
         return True
 
-    def stop(self):
+    def stop(self) -> None:
         """Stop sampling."""
         for sampler in self.samplers:
             sampler.stop()
 
 
-def _sample(request, folder, show):
+def _sample(request: Request, folder: Path, show: Show) -> _Run:
     probe = BACKENDS[request.backend](folder, request.rate)  # fails here if it cannot be used
     program = Program(
         request.command, folder, with_lines=request.lines, gate_later=bool(request.identifier),
@@ -137,13 +141,13 @@ def _sample(request, folder, show):
     )  # fmt: skip
     session = _Session(request, folder, program)
     interrupted = False
+    pid: int | None = None
     started = time.monotonic()
-    maps = None
     try:
         show("starting", 0.0)
         pid = program.wait_until_ready(lambda: show("starting", time.monotonic() - started))
         if pid is None:
-            _explain_early_end(program, request)
+            raise _early_end(program, request)
         maps = _MapWatcher(pid)
         session.attach(pid)
         started = time.monotonic()
@@ -160,7 +164,7 @@ def _sample(request, folder, show):
     show("writing", elapsed)
     session.stop()
     exit_status = program.end()
-    if interrupted and not (folder / "go").exists():
+    if pid is None or not (folder / "go").exists():
         raise ProfilingError("interrupted before sampling began", ExitStatus.INTERRUPTED)
     samples = [sample for sampler in session.samplers for sample in sampler.samples(pid)]
     return _Run(
@@ -169,21 +173,21 @@ def _sample(request, folder, show):
     )  # fmt: skip
 
 
-def _explain_early_end(program, request):
+def _early_end(program: Program, request: Request) -> ProfilingError:
     status = program.exit_status
     name = " ".join(request.command)
     if status:
-        raise ProfilingError(
+        return ProfilingError(
             f"the program ended with status {status} before anything could be sampled: {name}",
             ExitStatus.PROGRAM_FAILED,
         )
-    raise ProfilingError(
+    return ProfilingError(
         f"no Python that reads PYTHONPATH was started (python -I and -E do not): {name}",
         ExitStatus.NO_SAMPLES,
     )
 
 
-def _judge(request, run, folded):
+def _judge(request: Request, run: _Run, folded: Folded) -> tuple[ExitStatus, str]:
     """Return the exit status of a recording, and the sentence that explains it."""
     jitted = sum(
         count
@@ -211,7 +215,9 @@ def _judge(request, run, folded):
     return ExitStatus.DONE, ""
 
 
-def _metadata(request, run, resolver, folded, outcome):
+def _metadata(
+    request: Request, run: _Run, resolver: Resolver, folded: Folded, outcome: tuple[ExitStatus, str]
+) -> dict[str, Any]:
     totals = aggregate.phase_totals(folded)
     in_jitted = resolver.named + resolver.unnamed
     table = run.tables.get(run.pid)
@@ -254,7 +260,7 @@ def _metadata(request, run, resolver, folded, outcome):
     }
 
 
-def _keep_perf_files(folder, partial, run):
+def _keep_perf_files(folder: Path, partial: Path, run: _Run) -> None:
     """Keep perf's data, and the map with which ``perf report`` names jitted functions."""
     data = folder / "perf.data"
     if not data.exists():
@@ -270,7 +276,9 @@ def _keep_perf_files(folder, partial, run):
                 stream.write(text)
 
 
-def _write(partial, request, run, meta, folded):
+def _write(
+    partial: Path, request: Request, run: _Run, meta: dict[str, Any], folded: Folded
+) -> None:
     (partial / recording.FOLDED).write_text(aggregate.format_folded(folded))
     (partial / recording.META).write_text(json.dumps(meta, indent=2) + "\n")
     symbols = {
@@ -290,7 +298,7 @@ def _write(partial, request, run, meta, folded):
     (partial / recording.SPEEDSCOPE).write_text(json.dumps(speedscope.render(folded, title)))
 
 
-def record(request, show=lambda phase, elapsed: None):
+def record(request: Request, show: Show = lambda phase, elapsed: None) -> Outcome:
     """Make one recording.
 
     Parameters

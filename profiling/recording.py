@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from profiling import aggregate
 from profiling.faults import ProfilingError
@@ -20,17 +21,17 @@ class Recording(NamedTuple):
     """A recording that was read back."""
 
     path: Path
-    meta: dict
-    folded: dict
+    meta: dict[str, Any]
+    folded: aggregate.Folded
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The benchmark id, or the command."""
         return self.meta.get("id") or " ".join(self.meta["command"])
 
 
 @contextmanager
-def new_folder(path):
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Make a folder under a temporary name, and give it its own when all went well.
 
     A folder that stands in its place is replaced, in the last moment and only if it is a
@@ -54,7 +55,7 @@ def new_folder(path):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Recording:
     """Read a recording.
 
     Raises

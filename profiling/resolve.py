@@ -4,9 +4,12 @@ import bisect
 import os
 import re
 import sysconfig
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from profiling.backends import RawFrame, RawSample
 from profiling.libraries import library
+from profiling.symbols import Location, ProcessTable
 
 JITTED, INLINED, PYTHON, NATIVE, UNKNOWN = "jitted", "inlined", "python", "native", "unknown"
 RUN, COMPILE, IMPORT, EXIT = "run", "compile", "import", "exit"
@@ -35,11 +38,11 @@ class Stack(NamedTuple):
     phase: str
     process: int
     thread: str
-    frames: tuple
+    frames: tuple[Frame, ...]
     count: int  # type: ignore[assignment] # hides tuple.count
 
 
-def shorten(path):
+def shorten(path: str) -> str:
     """Cut the part of a path that depends on the machine, where one is recognised.
 
     Examples
@@ -57,11 +60,11 @@ def shorten(path):
     return match[1] if match else path
 
 
-def _short_module(module):
+def _short_module(module: str) -> str:
     return "" if module in ("__main__", "") else module.rpartition(".")[2] + "."
 
 
-def _jitted_frames(locations):
+def _jitted_frames(locations: Iterable[Location]) -> list[Frame]:
     return [
         Frame(
             _short_module(place.module) + place.function,
@@ -73,7 +76,7 @@ def _jitted_frames(locations):
     ]
 
 
-def _named_frame(raw):
+def _named_frame(raw: RawFrame) -> Frame:
     place = raw.place
     if match := _PYTHON_PLACE.match(place):
         return Frame(raw.name, shorten(match["file"]), int(match["line"]), PYTHON)
@@ -83,7 +86,7 @@ def _named_frame(raw):
     return Frame(raw.name or f"[{library}]", f"[{library}]", 0, NATIVE)
 
 
-def phase_of(frames, complete=True):
+def phase_of(frames: Sequence[Frame], complete: bool = True) -> str:
     """Tell what a stack was doing: the innermost frame that says so decides.
 
     A complete stack without any Python frame is the interpreter starting or, mostly, cleaning up.
@@ -129,7 +132,7 @@ class MemoryMap:
     ('', None)
     """
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self._mappings = []
         for line in text.splitlines():
             fields = line.split(maxsplit=5)
@@ -141,10 +144,10 @@ class MemoryMap:
         self._mappings.sort()
         self._starts = [mapping.start for mapping in self._mappings]
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self._mappings)
 
-    def mapping_at(self, address):
+    def mapping_at(self, address: int) -> Mapping | None:
         """Return the `Mapping` of an address, None where there is no code."""
         index = bisect.bisect_right(self._starts, address) - 1
         if index < 0 or address >= self._mappings[index].end:
@@ -172,7 +175,13 @@ class Resolver:
         Samples whose innermost address lies in jitted code, with and without a name.
     """
 
-    def __init__(self, tables, default, memory=None, complete=True):
+    def __init__(
+        self,
+        tables: dict[int, ProcessTable],
+        default: int,
+        memory: MemoryMap | None = None,
+        complete: bool = True,
+    ) -> None:
         self._tables = tables
         self._default = default
         self._memory = memory
@@ -180,7 +189,7 @@ class Resolver:
         self.named = 0
         self.unnamed = 0
 
-    def resolve(self, sample):
+    def resolve(self, sample: RawSample) -> Stack:
         """Return the `Stack` of a `RawSample`."""
         table = self._tables.get(sample.pid) or self._tables.get(self._default)
         frames = []
@@ -192,7 +201,9 @@ class Resolver:
         phase = phase_of(frames, self._complete)
         return Stack(phase, sample.pid, sample.thread, tuple(frames), sample.count)
 
-    def _resolve_frame(self, table, raw, innermost, count):
+    def _resolve_frame(
+        self, table: ProcessTable | None, raw: RawFrame, innermost: bool, count: int
+    ) -> list[Frame]:
         if not raw.address:
             return [_named_frame(raw)]
         # A caller's address is that after its call, which may belong to the next function.

@@ -8,8 +8,9 @@ object carries line tables.
 import bisect
 import io
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from elftools.elf.elffile import ELFFile
 
@@ -46,7 +47,7 @@ class Symbol(NamedTuple):
 class _Elf(ELFFile):
     """An object without its unwinding section, whose relocations pyelftools does not know."""
 
-    def get_section_by_name(self, name):
+    def get_section_by_name(self, name: str) -> Any:
         return None if name == ".eh_frame" else super().get_section_by_name(name)
 
 
@@ -63,11 +64,11 @@ class CodeObject:
         Load address of each section that holds code.
     """
 
-    def __init__(self, path, library, bases):
+    def __init__(self, path: Path, library: str, bases: dict[int, int]) -> None:
         self.library = library
         self.bases = bases
         elf = _Elf(io.BytesIO(path.read_bytes()))
-        self.functions = []
+        self.functions: list[tuple[int, int, str]] = []
         table = elf.get_section_by_name(".symtab")
         for symbol in table.iter_symbols() if table else ():
             section = symbol["st_shndx"]
@@ -75,14 +76,14 @@ class CodeObject:
                 address = bases[section] + symbol["st_value"]
                 self.functions.append((address, symbol["st_size"], symbol.name))
         self._elf = elf
-        self._lines = None
+        self._lines: LineTable | None = None
 
     @property
-    def has_lines(self):
+    def has_lines(self) -> bool:
         """Whether the object carries a table of lines."""
         return self._elf.get_section_by_name(".debug_line") is not None
 
-    def inline_chain(self, address):
+    def inline_chain(self, address: int) -> list[tuple[str, str, int]]:
         """Return [(function, file, line)] from the outermost to the innermost; [] if unknown."""
         if not self.has_lines:
             return []
@@ -107,27 +108,32 @@ class ProcessTable:
         Versions of Python, Numba and what it stands on, as the process reported them.
     """
 
-    def __init__(self, objects, modules, versions=None):
+    def __init__(
+        self,
+        objects: Iterable[CodeObject],
+        modules: dict[str, str],
+        versions: dict[str, str] | None = None,
+    ) -> None:
         self._modules = modules
         self.versions = versions or {}
         self._module_of_file = {file: name for name, file in modules.items()}
-        self._entries = {}
+        self._entries: dict[int, tuple[int, str, CodeObject]] = {}
         for code in objects:
             for address, size, symbol in code.functions:
                 self._entries.setdefault(address, (size, symbol, code))
         self._starts = sorted(self._entries)
-        self._known = {}
+        self._known: dict[int, list[Location] | None] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._starts)
 
-    def locate(self, address):
+    def locate(self, address: int) -> list[Location] | None:
         """Return the `Location` chain of an address, outermost first, or None outside the table."""
         if address not in self._known:
             self._known[address] = self._locate(address)
         return self._known[address]
 
-    def _locate(self, address):
+    def _locate(self, address: int) -> list[Location] | None:
         index = bisect.bisect_right(self._starts, address) - 1
         if index < 0:
             return None
@@ -146,7 +152,7 @@ class ProcessTable:
             located.append(Location(function, module, file, known_line, True))
         return located
 
-    def _describe(self, symbol):
+    def _describe(self, symbol: str) -> Location:
         path, wrapper = names.demangle(symbol)
         module, function = names.split_module(path, self._modules)
         file = self._modules.get(module, "")
@@ -155,7 +161,7 @@ class ProcessTable:
             function = f"{function} [{wrapper}]"
         return Location(function, module or "numba", file, line, False)
 
-    def symbols(self):
+    def symbols(self) -> Iterator[Symbol]:
         """Yield a `Symbol` per compiled function, by address."""
         for start in self._starts:
             size, symbol, code = self._entries[start]
@@ -166,7 +172,7 @@ class ProcessTable:
             )  # fmt: skip
 
 
-def _events(path):
+def _events(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text().splitlines():
         try:
             yield json.loads(line)
@@ -174,7 +180,7 @@ def _events(path):
             return
 
 
-def load_tables(folder):
+def load_tables(folder: Path) -> dict[int, ProcessTable]:
     """Read the tables of all processes of a profiled program.
 
     Parameters
@@ -187,7 +193,10 @@ def load_tables(folder):
     dict of int to ProcessTable
         By process id. A forked process has its parent's code too.
     """
-    objects, modules, parents, versions = {}, {}, {}, {}
+    objects: dict[int, list[CodeObject]] = {}
+    modules: dict[int, dict[str, str]] = {}
+    parents: dict[int, int] = {}
+    versions: dict[int, dict[str, str]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         pid = int(path.stem)
         objects[pid], modules[pid] = [], {}

@@ -1,7 +1,9 @@
 """Validation around the batch loops: dtypes, shapes and codes are checked before the first call."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from runtime_math import validation
 from runtime_math.calls_for import calls_for
 from runtime_math.faithful.ordering import STAGE_COUNT, pack_ordering, unpack_ordering
 from runtime_math.numerics.c_function import CompileProgress
-from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind
+from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind, Records
 from runtime_math.types import (
     FAMILY_COUNT,
     ApiFamily,
@@ -18,6 +20,9 @@ from runtime_math.types import (
     SafetyLevel,
     ValidationProfile,
 )
+
+if TYPE_CHECKING:
+    from runtime_math.kernel import RuntimeMathKernel
 
 _EVENT_CODES = {
     "kind": len(EventKind),
@@ -29,7 +34,7 @@ _EVENT_CODES = {
 _PARTS_PER_THREAD = 16
 
 
-def _checked_array(name, array, dtype):
+def _checked_array(name: str, array: Any, dtype: np.dtype[Any]) -> Records:
     if not isinstance(array, np.ndarray) or array.dtype != dtype:
         found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
         raise TypeError(f"{name} must be a NumPy array of dtype {dtype.names}, got {found}")
@@ -38,7 +43,7 @@ def _checked_array(name, array, dtype):
     return np.ascontiguousarray(array)
 
 
-def _check_below(name, array, field, limit):
+def _check_below(name: str, array: Records, field: str, limit: int) -> None:
     wrong = np.flatnonzero(array[field] >= limit)
     if wrong.size:
         row = int(wrong[0])
@@ -46,16 +51,16 @@ def _check_below(name, array, field, limit):
         raise ValueError(f"{name}[{row}]: {field} must be from 0 to {limit - 1}, got {value}")
 
 
-def _check_flags(name, array):
+def _check_flags(name: str, array: Records) -> None:
     """A raw byte other than 0 or 1 in a bool field would make jitted code misbehave."""
-    for field, (dtype, *_) in array.dtype.fields.items():
-        if dtype == np.bool_:
+    for field in array.dtype.names or ():
+        if array.dtype[field] == np.bool_:
             wrong = np.flatnonzero(array[field].view(np.uint8) > 1)
             if wrong.size:
                 raise ValueError(f"{name}[{int(wrong[0])}]: {field} must be a bool")
 
 
-def _check_stages(events):
+def _check_stages(events: Records) -> None:
     noted = np.flatnonzero(events["kind"] == EventKind.NOTE_CHECK_ORDER)
     if not noted.size:
         return
@@ -73,7 +78,7 @@ def _check_stages(events):
         raise ValueError(f"events[{row}]: exit_stage must be at least -1, got {exits[wrong[0]]}")
 
 
-def checked_contexts(contexts):
+def checked_contexts(contexts: Records) -> Records:
     """Validated, contiguous array of CONTEXT."""
     contexts = _checked_array("contexts", contexts, CONTEXT)
     _check_below("contexts", contexts, "family", FAMILY_COUNT)
@@ -81,7 +86,7 @@ def checked_contexts(contexts):
     return contexts
 
 
-def checked_outcomes(outcomes):
+def checked_outcomes(outcomes: Records) -> Records:
     """Validated, contiguous array of OUTCOME."""
     outcomes = _checked_array("outcomes", outcomes, OUTCOME)
     _check_below("outcomes", outcomes, "family", FAMILY_COUNT)
@@ -90,7 +95,7 @@ def checked_outcomes(outcomes):
     return outcomes
 
 
-def checked_events(events):
+def checked_events(events: Records) -> Records:
     """Validated, contiguous array of EVENT."""
     events = _checked_array("events", events, EVENT)
     for field, limit in _EVENT_CODES.items():
@@ -100,12 +105,12 @@ def checked_events(events):
     return events
 
 
-def _run(kernel, loop, *arrays):
+def _run(kernel: "RuntimeMathKernel", loop: Callable[..., object], *arrays: Any) -> None:
     with CompileProgress(), kernel.exclusive() as states:
         loop(states, *arrays)
 
 
-def decide_many(kernel, mode, contexts):
+def decide_many(kernel: "RuntimeMathKernel", mode: int, contexts: Records) -> Records:
     """See `RuntimeMathKernel.decide_many`."""
     contexts = checked_contexts(contexts)
     decisions = np.zeros(contexts.shape, DECISION)
@@ -117,11 +122,11 @@ def decide_many(kernel, mode, contexts):
     return decisions
 
 
-def _decision_row(decision: RuntimeDecision):
+def _decision_row(decision: RuntimeDecision) -> tuple[int, ...]:
     return tuple(map(int, decision))
 
 
-def observe_many(kernel, outcomes):
+def observe_many(kernel: "RuntimeMathKernel", outcomes: Records) -> None:
     """See `RuntimeMathKernel.observe_many`."""
     outcomes = checked_outcomes(outcomes)
     if kernel._recorder is not None:
@@ -131,7 +136,7 @@ def observe_many(kernel, outcomes):
         _run(kernel, kernel._calls.observe_rows, outcomes)
 
 
-def replay(kernel, events):
+def replay(kernel: "RuntimeMathKernel", events: Records) -> Records:
     """See `RuntimeMathKernel.replay`."""
     events = checked_events(events)
     results = np.zeros(events.shape, RESULT)
@@ -143,14 +148,14 @@ def replay(kernel, events):
     return results
 
 
-def _replay_one(kernel, event, result):
-    fields = dict(zip(EVENT.names, event.item(), strict=True))
+def _replay_one(kernel: "RuntimeMathKernel", event: np.void, result: np.void) -> None:
+    fields = dict(zip(EVENT.names or (), event.item(), strict=True))
     family, kind = ApiFamily(fields["family"]), fields["kind"]
     result["kind"] = kind
     if kind == EventKind.DECIDE:
         names = RuntimeContext._fields
         decision = kernel.decide(fields["mode"], RuntimeContext(*(fields[name] for name in names)))
-        for name, value in zip(DECISION.names, _decision_row(decision), strict=True):
+        for name, value in zip(DECISION.names or (), _decision_row(decision), strict=True):
             result[name] = value
     elif kind == EventKind.OBSERVE:
         kernel.observe_validation_result(
@@ -172,7 +177,7 @@ def _replay_one(kernel, event, result):
             )
 
 
-def replay_ensemble(states, events, threads=None):
+def replay_ensemble(states: Records, events: Records, threads: int | None = None) -> Records:
     """Replay the same events on many independent kernels, on all cores.
 
     Parameters
@@ -197,8 +202,8 @@ def replay_ensemble(states, events, threads=None):
     [115000, 115000, 115000]
     """
     calls = calls_for(getattr(states, "dtype", None))
-    if calls is None or states.ndim != 1:
-        raise TypeError("states must be a one-dimensional NumPy array of dtype KERNEL_STATE")
+    if states.ndim != 1:
+        raise ValueError(f"states must be one-dimensional, got shape {states.shape}")
     if not (states.flags.c_contiguous and states.flags.writeable):
         raise ValueError("states must be contiguous and writable")
     events = checked_events(events)

@@ -9,6 +9,10 @@ The functions below the class are templates. They name what differs between reco
 `decide_packed`, ...) as globals; `Calls` gives every record copies with globals of their own.
 """
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numba import types
 
@@ -18,7 +22,15 @@ from runtime_math.numerics.compilation import entry_jitted, jitted
 from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.numerics.record_at import record_at
 from runtime_math.numerics.templates import copied
-from runtime_math.records import CONTEXT, DECISION, EVENT, OUTCOME, RESULT, EventKind
+from runtime_math.records import (
+    CONTEXT,
+    DECISION,
+    EVENT,
+    OUTCOME,
+    RESULT,
+    EventKind,
+    Records,
+)
 
 _ADDRESS, _CODE, _WORD, _FLAG = types.uint64, types.int64, types.uint64, types.boolean
 _DECIDE = (_ADDRESS, _CODE, *FIELD_TYPES)
@@ -57,7 +69,20 @@ class Calls:
         Batches; ``replay_event`` is the body of the last two, for jitted code.
     """
 
-    def __init__(self, name, home, dtype, **functions):
+    decide: EntryPoint
+    observe: EntryPoint
+    check_ordering: EntryPoint
+    note_check_order: EntryPoint
+    note_overlap: EntryPoint
+    explain: EntryPoint
+    acknowledge: EntryPoint
+    reset_alarms: EntryPoint
+    decide_rows: Any
+    observe_rows: Any
+    replay_rows: Any
+    replay_ensemble_rows: Any
+
+    def __init__(self, name: str, home: str, dtype: np.dtype[Any], **functions: Any) -> None:
         self.name = name
         self.dtype = dtype
         self._namespace = {**globals(), **functions, "state_at": record_at(dtype)}
@@ -69,16 +94,19 @@ class Calls:
         for template in _BATCHES:
             setattr(self, template.__name__, entry_jitted(self._copy(template), nogil=True))
 
-    def _copy(self, template):
+    def _copy(self, template: Callable[..., Any]) -> Callable[..., Any]:
         return copied(template, self._namespace, self.name)
 
-    def compilations(self, states):
+    def compilations(self, states: Records) -> dict[str, Callable[[], object]]:
         """What `runtime_math.precompile` compiles: functions by name, for states of this kind."""
         contexts, decisions = np.zeros(0, CONTEXT), np.zeros(0, DECISION)
         events, results = np.zeros(0, EVENT), np.zeros((1, 0), RESULT)
         points = {call: getattr(self, call) for call in _SINGLE_CALLS if hasattr(self, call)}
         return {
-            **{call: lambda point=point: point.address_call for call, point in points.items()},
+            **{
+                call: functools.partial(getattr, point, "address_call")
+                for call, point in points.items()
+            },
             "decide_many": lambda: self.decide_rows(states, 0, contexts, decisions),
             "observe_many": lambda: self.observe_rows(states, np.zeros(0, OUTCOME)),
             "replay": lambda: self.replay_rows(states, events, results[0]),
@@ -225,7 +253,7 @@ def replay_ensemble_rows(states, first, last, events, results):
             _replay_event(state, events[row], results[kernel, row])
 
 
-_SINGLE_CALLS = {
+_SINGLE_CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "decide": (decide, _DECIDE),
     "explain": (explain, _DECIDE),
     "observe": (observe, (_ADDRESS, _CODE, _CODE, _WORD, _FLAG)),

@@ -1,6 +1,9 @@
 """The command line ``python -m runtime_math``."""
 
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -8,6 +11,11 @@ from runtime_math import invocation
 from runtime_math.evaluation.commands import COMMANDS
 from runtime_math.progress import Progress
 from runtime_math.types import ApiFamily, RuntimeContext, SafetyLevel
+
+if TYPE_CHECKING:
+    from runtime_math.conformance import Conformance
+
+Member = TypeVar("Member", bound=IntEnum)
 
 TRACE_PATTERN = "*.csv.gz"
 ADDRESS_EXAMPLE = "0x7f0000001000"
@@ -18,10 +26,12 @@ class WholeNumber(click.ParamType):
 
     name = "integer"
 
-    def __init__(self, low, high):
+    def __init__(self, low: int, high: int) -> None:
         self._low, self._high = low, high
 
-    def convert(self, value, parameter, context):
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> int:
         try:
             number = value if isinstance(value, int) else int(value, 0)
         except ValueError:
@@ -31,22 +41,22 @@ class WholeNumber(click.ParamType):
         return number
 
 
-def enumeration_choice(enumeration):
+def enumeration_choice(enumeration: type[IntEnum]) -> click.Choice:
     """Click choice of an enumeration's members, by their lower-case names with hyphens."""
     return click.Choice([item.name.lower().replace("_", "-") for item in enumeration])
 
 
-def member_named(enumeration, name):
+def member_named(enumeration: type[Member], name: str) -> Member:
     """Member of an enumeration from the name that `enumeration_choice` gives it."""
     return enumeration[name.upper().replace("-", "_")]
 
 
 @click.group(context_settings=invocation.SETTINGS)
-def cli():
+def cli() -> None:
     """Decide how deeply to check each call, and look inside the decisions."""
 
 
-def trace_files(paths):
+def trace_files(paths: Sequence[Path]) -> list[Path]:
     """Trace files named by paths: files as they are, folders by the traces in them."""
     files = []
     for path in paths:
@@ -62,7 +72,7 @@ def trace_files(paths):
     return files
 
 
-def _outcomes(files, dask):
+def _outcomes(files: Sequence[Path], dask: str | None) -> "Iterator[Conformance | str]":
     """Conformance of each trace, or the sentence that says why it cannot be read."""
     from runtime_math.conformance import outcome
     from runtime_math.evaluation import cluster
@@ -86,7 +96,7 @@ def _outcomes(files, dask):
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler.")
 @click.pass_context
-def conformance(context, paths, dask):
+def conformance(context: click.Context, paths: tuple[Path, ...], dask: str | None) -> None:
     """Replay traces, and compare every recorded value.
 
     A folder stands for the traces in it. Each is replayed on a new kernel of the kind that it was
@@ -146,7 +156,16 @@ def conformance(context, paths, dask):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Saved kernel to ask; by default a new one.",
 )
-def explain(mode, family, address, requested_bytes, is_write, contention, bloom_negative, state):
+def explain(
+    mode: str | None,
+    family: str,
+    address: int,
+    requested_bytes: int,
+    is_write: bool,
+    contention: int,
+    bloom_negative: bool,
+    state: Path | None,
+) -> None:
     """Show how a decision is formed, term by term."""
     from runtime_math.kernel import RuntimeMathKernel
     from runtime_math.statefile import StateFileError
@@ -170,7 +189,7 @@ def explain(mode, family, address, requested_bytes, is_write, contention, bloom_
 
 
 @cli.command(name="compile")
-def compile_command():
+def compile_command() -> None:
     """Fill the compile cache: the next process starts at once."""
     from runtime_math import precompile
 
@@ -182,7 +201,7 @@ def compile_command():
 
 
 @cli.command()
-def info():
+def info() -> None:
     """Show versions, the mode, and where the compile cache is."""
     from runtime_math import precompile
 
@@ -194,6 +213,6 @@ for _command in COMMANDS:
     cli.add_command(_command)
 
 
-def main():
+def main() -> int:
     """Run ``python -m runtime_math``; returns the exit status."""
     return invocation.run(cli, "python -m runtime_math")

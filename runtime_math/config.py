@@ -17,7 +17,7 @@ _SPELLINGS = {
 }
 
 
-def parse_mode(text):
+def parse_mode(text: str | None) -> SafetyLevel:
     """Mode that a value of ``GLIBC_RUST_MODE`` stands for.
 
     Parameters
@@ -41,10 +41,10 @@ def parse_mode(text):
     return _SPELLINGS.get((text or "").lower(), SafetyLevel.STRICT)
 
 
-_configured = None
+_configured: SafetyLevel | None = None
 
 
-def configured_mode():
+def configured_mode() -> SafetyLevel:
     """Mode of this process: read from the environment once, then kept.
 
     Returns

@@ -1,11 +1,15 @@
 """The breakdown of one decision: risk terms, probe plan, limits, the rules that fired."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from runtime_math.faithful.calls import FAITHFUL
 from runtime_math.faithful.decide import PROFILE_RULES
 from runtime_math.faithful.signals import BONUS_PPM, FAMILY_SIGNALS, Signal
+from runtime_math.records import Records
 from runtime_math.types import (
     Probe,
     RuntimeContext,
@@ -60,9 +64,9 @@ class Explanation:
     mode: SafetyLevel
     context: RuntimeContext
     decision: RuntimeDecision
-    terms: dict
-    codes: dict
-    probes: tuple
+    terms: dict[str, int]
+    codes: dict[str, int]
+    probes: tuple[Probe, ...]
     plan_budget_ns: int
     plan_cost_ns: int
     identifiability_ppm: int
@@ -71,10 +75,10 @@ class Explanation:
     bandit_profile: ValidationProfile
     pareto_profile: ValidationProfile
     budget_exhausted: bool
-    rules: tuple
+    rules: tuple[str, ...]
     admissible: bool
 
-    def __str__(self):
+    def __str__(self) -> str:
         from rich import box
         from rich.console import Console
         from rich.table import Table
@@ -89,12 +93,13 @@ class Explanation:
         risk.add_row(f"risk upper bound{note}", "", f"{total:,}", style="bold")
         for name, value in self._facts():
             action.add_row(name, value)
-        console = Console(file=io.StringIO(), width=TABLE_WIDTH, color_system=None)
+        text = io.StringIO()
+        console = Console(file=text, width=TABLE_WIDTH, color_system=None)
         console.print(risk, action)
-        lines = console.file.getvalue().splitlines()
+        lines = text.getvalue().splitlines()
         return "\n".join(line.rstrip() for line in lines).strip("\n")
 
-    def _facts(self):
+    def _facts(self) -> Iterator[tuple[str, str]]:
         names = ", ".join(probe.name.lower() for probe in self.probes)
         share = f"{self.plan_cost_ns} of {self.plan_budget_ns} ns"
         decision = self.decision
@@ -115,7 +120,7 @@ class Explanation:
         yield "action", decision.action.name.lower() + healing
 
 
-def _monitor_terms(state, family):
+def _monitor_terms(state: np.void, family: int) -> dict[str, tuple[int, int]]:
     """Code and bonus of every monitor that adds risk, by the signal's name."""
     codes = {signal: int(state["codes"][signal]) for signal in Signal}
     caches = ("anytime_codes", "cvar_codes", "large_deviations_codes")
@@ -128,7 +133,7 @@ def _monitor_terms(state, family):
     }
 
 
-def explain(states, mode, context):
+def explain(states: Records, mode: int, context: RuntimeContext) -> Explanation:
     """Explain the decision that a state would take; the state is used up.
 
     Parameters

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -11,7 +12,9 @@ INTERRUPTED = 130
 
 
 class _Formatter(click.HelpFormatter):
-    def write_dl(self, rows, col_max=30, col_spacing=2):
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
         """Write options and their meaning, which gets two thirds of a narrow terminal."""
         super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
 
@@ -20,7 +23,9 @@ class _Context(click.Context):
     formatter_class = _Formatter
 
 
-def run(command, name, arguments=None, extra=None):
+def run(
+    command: click.Command, name: str, arguments: Sequence[str] | None = None, extra: object = None
+) -> int:
     """Run a command.
 
     Parameters

@@ -1,23 +1,30 @@
 """`RuntimeMathKernel`: the Python face of a kernel."""
 
 import contextlib
+import os
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 
 from runtime_math import batches, explanation, statefile, validation
 from runtime_math.calls_for import calls_for
 from runtime_math.config import configured_mode
+from runtime_math.explanation import Explanation
 from runtime_math.faithful.ordering import STAGE_COUNT, pack_ordering
-from runtime_math.faithful.snapshot import take_snapshot
+from runtime_math.faithful.snapshot import KernelSnapshot, take_snapshot
 from runtime_math.faithful.state import KERNEL_STATE, copied, new_state
 from runtime_math.native_calls import DECISIONS, ORDERINGS, bind_native_calls
 from runtime_math.numerics.builtins.builtin import divert
+from runtime_math.numerics.entry_point import EntryPoint
+from runtime_math.records import Records
 from runtime_math.trace import TraceWriter
 from runtime_math.types import (
     ApiFamily,
     CheckStage,
     RuntimeContext,
+    RuntimeDecision,
     SafetyLevel,
     ValidationProfile,
 )
@@ -65,48 +72,52 @@ class RuntimeMathKernel:
     """
 
     # Records that a kernel of this class may have.
-    _dtypes: tuple = (KERNEL_STATE,)
+    _dtypes: tuple[np.dtype[Any], ...] = (KERNEL_STATE,)
 
-    def __new__(cls, mode=None, policy="faithful", **settings):
+    def __new__(
+        cls, mode: SafetyLevel | int | None = None, policy: str = "faithful", **settings: Any
+    ) -> Self:
         if not isinstance(policy, str) or policy not in _POLICIES:
             allowed = " or ".join(map(repr, _POLICIES))
             raise ValueError(f"policy must be {allowed}, got {policy!r}")
         if policy == "calibrated" and cls is RuntimeMathKernel:
             from runtime_math.calibrated.kernel import CalibratedKernel
 
-            cls = CalibratedKernel
+            return object.__new__(CalibratedKernel)  # type: ignore[return-value]
         return object.__new__(cls)
 
-    def __init__(self, mode=None, policy="faithful", **settings):
+    def __init__(
+        self, mode: SafetyLevel | int | None = None, policy: str = "faithful", **settings: Any
+    ) -> None:
         if settings:
             name = next(iter(settings))
             raise TypeError(f"the faithful policy has no setting {name!r}")
         self._attach(new_state(self._configured(mode)))
 
     @staticmethod
-    def _configured(mode):
+    def _configured(mode: SafetyLevel | int | None) -> SafetyLevel:
         return configured_mode() if mode is None else SafetyLevel(_MODE("mode", mode))
 
-    def _attach(self, states):
+    def _attach(self, states: Records) -> None:
         self.states = states
         self._calls = calls_for(states.dtype)
         self._address = states.ctypes.data
         self._decide = self._calls.decide.address_call
         self._observe = self._calls.observe.address_call
-        self._recorder = None
+        self._recorder: TraceWriter | None = None
         self._batch_lock = threading.Lock()
         self._native_calls = bind_native_calls(self, RuntimeMathKernel)
         # The instance's own attributes hide the methods, which remain the slow path.
         vars(self).update(self._native_calls)
 
     @property
-    def mode(self):
+    def mode(self) -> SafetyLevel:
         """Configured mode (`SafetyLevel`)."""
         return SafetyLevel(int(self.states["mode"][0]))
 
     # --- single calls -------------------------------------------------------------------------
 
-    def decide(self, mode, context):
+    def decide(self, mode: SafetyLevel | int, context: RuntimeContext) -> RuntimeDecision:
         """Decide how deeply to check a call.
 
         Parameters
@@ -137,7 +148,13 @@ class RuntimeMathKernel:
             self._recorder.decide(mode, context, decision)
         return decision
 
-    def observe_validation_result(self, family, profile, cost_ns, adverse):
+    def observe_validation_result(
+        self,
+        family: ApiFamily | int,
+        profile: ValidationProfile | int,
+        cost_ns: int,
+        adverse: bool,
+    ) -> None:
         """Feed the outcome of a validation back into the monitors.
 
         Parameters
@@ -175,7 +192,9 @@ class RuntimeMathKernel:
         if self._recorder is not None:
             self._recorder.observe(family, profile, cost_ns, adverse)
 
-    def check_ordering(self, family, aligned, recent_page):
+    def check_ordering(
+        self, family: ApiFamily | int, aligned: bool, recent_page: bool
+    ) -> tuple[CheckStage, ...]:
         """Order in which to try the validation stages for a context; changes nothing.
 
         Parameters
@@ -197,7 +216,14 @@ class RuntimeMathKernel:
             self._recorder.check_ordering(*context, stages)
         return stages
 
-    def note_check_order_outcome(self, family, aligned, recent_page, ordering_used, exit_stage):
+    def note_check_order_outcome(
+        self,
+        family: ApiFamily | int,
+        aligned: bool,
+        recent_page: bool,
+        ordering_used: Sequence[CheckStage | int],
+        exit_stage: SupportsIndex | None,
+    ) -> None:
         """Report at which position of an ordering a validation ended.
 
         Parameters
@@ -219,7 +245,9 @@ class RuntimeMathKernel:
         if self._recorder is not None:
             self._recorder.note_check_order(*context, stages, position)
 
-    def note_overlap(self, left_shard, right_shard, witness):
+    def note_overlap(
+        self, left_shard: SupportsIndex, right_shard: SupportsIndex, witness: SupportsIndex
+    ) -> bool:
         """Check that two shards agree on a witness; a disagreement counts as a fault.
 
         Parameters
@@ -242,18 +270,20 @@ class RuntimeMathKernel:
             self._recorder.overlap(*words, consistent)
         return consistent
 
-    def _stage_context(self, family, aligned, recent_page):
+    def _stage_context(
+        self, family: ApiFamily | int, aligned: bool, recent_page: bool
+    ) -> tuple[int, bool, bool]:
         return (
             _FAMILY("family", family),
             validation.flag("aligned", aligned),
             validation.flag("recent_page", recent_page),
         )
 
-    def _call(self, point, *arguments):
+    def _call(self, point: EntryPoint, *arguments: int) -> int:
         result = point.address_call(self._address, *arguments)
         return self._when_idle(point.address_call, *arguments) if result < 0 else result
 
-    def _when_idle(self, address_call, *arguments):
+    def _when_idle(self, address_call: Callable[..., int], *arguments: int) -> int:
         """Repeat a call that found a batch running, until it gets its turn."""
         while True:
             with self._batch_lock:
@@ -263,7 +293,7 @@ class RuntimeMathKernel:
 
     # --- reading ------------------------------------------------------------------------------
 
-    def snapshot(self, mode=None):
+    def snapshot(self, mode: SafetyLevel | int | None = None) -> KernelSnapshot:
         """Read-only record of the kernel's figures; changes nothing.
 
         Parameters
@@ -280,7 +310,7 @@ class RuntimeMathKernel:
         mode = int(self.states["mode"][0]) if mode is None else _MODE("mode", mode)
         return take_snapshot(self._copied_states(), mode)
 
-    def explain(self, mode, context):
+    def explain(self, mode: SafetyLevel | int, context: RuntimeContext) -> Explanation:
         """Break down the decision that `decide` would return now; changes nothing.
 
         Parameters
@@ -300,7 +330,7 @@ class RuntimeMathKernel:
 
     # --- batches ------------------------------------------------------------------------------
 
-    def decide_many(self, mode, contexts):
+    def decide_many(self, mode: SafetyLevel | int, contexts: Records) -> Records:
         """Decide on an array of calls in one jitted loop without the interpreter lock.
 
         Parameters
@@ -320,7 +350,7 @@ class RuntimeMathKernel:
         """
         return batches.decide_many(self, _MODE("mode", mode), contexts)
 
-    def observe_many(self, outcomes):
+    def observe_many(self, outcomes: Records) -> None:
         """Observe an array of outcomes in one jitted loop without the interpreter lock.
 
         Parameters
@@ -335,7 +365,7 @@ class RuntimeMathKernel:
         """
         batches.observe_many(self, outcomes)
 
-    def replay(self, events):
+    def replay(self, events: Records) -> Records:
         """Make a mixed sequence of calls in one jitted loop without the interpreter lock.
 
         Parameters
@@ -356,7 +386,7 @@ class RuntimeMathKernel:
         return batches.replay(self, events)
 
     @contextlib.contextmanager
-    def exclusive(self):
+    def exclusive(self) -> Iterator[Records]:
         """Keep all other calls out while the body works on `states` without the GIL."""
         with self._batch_lock:
             self.states["busy"][0] = 1
@@ -368,7 +398,7 @@ class RuntimeMathKernel:
     # --- state as a value ---------------------------------------------------------------------
 
     @classmethod
-    def from_states(cls, states):
+    def from_states(cls, states: Records) -> Self:
         """Kernel that works on an existing state, in place: shared or memory-mapped memory.
 
         Parameters
@@ -399,7 +429,7 @@ class RuntimeMathKernel:
         >>> block.unlink()
         """
         if cls is RuntimeMathKernel and getattr(states, "dtype", None) != KERNEL_STATE:
-            cls = cls._class_of(states)
+            cls = cls._class_of(states)  # type: ignore[assignment]
         if not isinstance(states, np.ndarray) or states.dtype not in cls._dtypes:
             raise TypeError("states must be a NumPy array of dtype KERNEL_STATE")
         if states.shape != (1,):
@@ -411,7 +441,7 @@ class RuntimeMathKernel:
         return kernel
 
     @staticmethod
-    def _class_of(states):
+    def _class_of(states: object) -> type["RuntimeMathKernel"]:
         """Class of the kernels with such a record; the faithful one when there is none."""
         if isinstance(states, np.ndarray) and "policy" in (states.dtype.names or ()):
             from runtime_math.calibrated.kernel import CalibratedKernel
@@ -419,35 +449,35 @@ class RuntimeMathKernel:
             return CalibratedKernel
         return RuntimeMathKernel
 
-    def _copied_states(self):
+    def _copied_states(self) -> Records:
         with self._batch_lock:
             return copied(self.states)
 
-    def copy(self):
+    def copy(self) -> Self:
         """Independent kernel with the same state."""
         return self.from_states(self._copied_states())
 
     __copy__ = copy
 
-    def __deepcopy__(self, memory):
+    def __deepcopy__(self, memory: dict[int, Any]) -> Self:
         return self.copy()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         data = statefile.encode(self._copied_states())
         return _unpickle, (type(self), self._dtypes.index(self.states.dtype), data)
 
-    def reset(self):
+    def reset(self) -> None:
         """Return to the state at birth, in the same configured mode."""
         self._replace(self._newborn())
 
-    def _newborn(self):
+    def _newborn(self) -> Records:
         return new_state(self.mode)
 
-    def _replace(self, states):
+    def _replace(self, states: Records) -> None:
         with self._batch_lock:
             self.states.view(np.uint8)[:] = states.view(np.uint8)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, atomically: an interrupted save leaves an older file intact.
 
         Parameters
@@ -456,7 +486,7 @@ class RuntimeMathKernel:
         """
         statefile.write(path, self._copied_states())
 
-    def load(self, path):
+    def load(self, path: str | os.PathLike[str]) -> None:
         """Replace the state by one that was saved, configured mode included.
 
         Parameters
@@ -473,7 +503,7 @@ class RuntimeMathKernel:
         self._replace(statefile.read(path, self.states.dtype))
 
     @contextlib.contextmanager
-    def record(self, path, scenario="recorded"):
+    def record(self, path: str | os.PathLike[str], scenario: str = "recorded") -> Iterator[Self]:
         """Write every call and its result to a trace file while the body runs.
 
         Parameters
@@ -514,18 +544,18 @@ class RuntimeMathKernel:
         self._switch_recorder(None)
         recorder.close()
 
-    def _switch_recorder(self, recorder):
+    def _switch_recorder(self, recorder: TraceWriter | None) -> None:
         self._recorder = recorder
         for bound in self._native_calls.values():
             divert(bound, recorder is not None)
 
-    def _trace_writer(self, path, scenario):
+    def _trace_writer(self, path: str | os.PathLike[str], scenario: str) -> TraceWriter:
         return TraceWriter(path, self.states, self.snapshot, scenario)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         decisions = int(self.states["decisions"][0])
         return f"<RuntimeMathKernel {self.mode.name.lower()}, {decisions} decisions>"
 
 
-def _unpickle(cls, layout, data):
+def _unpickle(cls: type[RuntimeMathKernel], layout: int, data: bytes) -> RuntimeMathKernel:
     return cls.from_states(statefile.decode(data, cls._dtypes[layout], "the pickled kernel"))

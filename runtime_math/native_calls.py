@@ -5,13 +5,15 @@ builtins here do the same for exactly the right arguments, and leave everything 
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_math.faithful.ordering import unpack_ordering
 from runtime_math.numerics.builtins.arguments import Fields, Flag, Member, Word
 from runtime_math.numerics.builtins.builtin import Builtin
 from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.builtins.results import ReadyObjects
+from runtime_math.records import Records
 from runtime_math.types import (
     ApiFamily,
     RuntimeContext,
@@ -19,6 +21,9 @@ from runtime_math.types import (
     SafetyLevel,
     ValidationProfile,
 )
+
+if TYPE_CHECKING:
+    from runtime_math.kernel import RuntimeMathKernel
 
 # Decisions and orderings by their packed form: the same few recur, so each is built once.
 DECISIONS = ReadyObjects(RuntimeDecision.unpack)
@@ -28,10 +33,10 @@ _CONTEXT = Fields(RuntimeContext, (len(ApiFamily), 2**64, 2**64, None, 2**16, No
 
 
 class _NativeCall(NamedTuple):
-    arguments: tuple
+    arguments: tuple[Any, ...]
     returns: str
     core: str  # name in `runtime_math.calls.Calls`
-    ready: ReadyObjects | None = None
+    ready: ReadyObjects[Any] | None = None
 
 
 _NATIVE_CALLS = {
@@ -47,24 +52,28 @@ _NATIVE_CALLS = {
 
 
 @functools.cache
-def _builtin(name, method):
+def _builtin(name: str, method: Callable[..., Any]) -> Builtin:
     call = _NATIVE_CALLS[name]
     return Builtin(method, call.arguments, call.returns)
 
 
-def compilations(kernel_class):
+def _compiled(name: str, method: Callable[..., Any]) -> int:
+    return _builtin(name, method).compiled.c_address
+
+
+def compilations(kernel_class: type) -> dict[str, Callable[[], object]]:
     """What `runtime_math.precompile` compiles of this module: functions, by name."""
     if not available():
         return {}
     return {
-        f"{name} from Python": lambda name=name: (
-            _builtin(name, getattr(kernel_class, name)).compiled.c_address
-        )
+        f"{name} from Python": functools.partial(_compiled, name, getattr(kernel_class, name))
         for name in _NATIVE_CALLS
     }
 
 
-def bind_native_calls(kernel, kernel_class):
+def bind_native_calls(
+    kernel: "RuntimeMathKernel", kernel_class: type["RuntimeMathKernel"]
+) -> dict[str, Callable[..., Any]]:
     """Builtins of a kernel, by the name of the method that each stands for.
 
     Parameters
@@ -96,7 +105,14 @@ def bind_native_calls(kernel, kernel_class):
     }
 
 
-def _on_slow_path(name, kernel_class, kernel, states, *arguments, **keywords):
+def _on_slow_path(
+    name: str,
+    kernel_class: type["RuntimeMathKernel"],
+    kernel: "RuntimeMathKernel | None",
+    states: Records,
+    *arguments: Any,
+    **keywords: Any,
+) -> Any:
     """Make a call that machine code gave up on; of a kernel that is gone, its state remains."""
     if kernel is None:
         kernel = kernel_class.from_states(states)

@@ -4,11 +4,13 @@ Work is cut into groups, each a function that returns the compilations it stands
 share nothing that is compiled, so each may run in a process of its own.
 """
 
+import functools
 import importlib
 import importlib.util
 import multiprocessing
 import os
 import platform
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import llvmlite
@@ -28,16 +30,16 @@ from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.progress import silence
 
 
-def entry_points(namespace):
+def entry_points(namespace: object) -> dict[str, Callable[[], object]]:
     """Compilations of the `EntryPoint` objects in a module or another namespace."""
     return {
-        name: lambda point=point: point.address_call
+        name: functools.partial(getattr, point, "address_call")
         for name, point in vars(namespace).items()
         if isinstance(point, EntryPoint)
     }
 
 
-def _faithful():
+def _faithful() -> dict[str, Callable[[], object]]:
     states = new_state(0)
     return {
         **FAITHFUL.compilations(states),
@@ -46,13 +48,13 @@ def _faithful():
     }
 
 
-def _jitted():
+def _jitted() -> dict[str, Callable[[], object]]:
     from runtime_math import jit
 
     return jit.JIT_CALLS.compilations(KERNEL_STATE)
 
 
-def _calibrated(monitors):
+def _calibrated(monitors: str) -> dict[str, Callable[[], object]]:
     from runtime_math.calibrated import context, jit
 
     states = jit.new_state(0, monitors=monitors)
@@ -63,15 +65,15 @@ def _calibrated(monitors):
     }
 
 
-def _calibrated_lean():
+def _calibrated_lean() -> dict[str, Callable[[], object]]:
     return _calibrated("none")
 
 
-def _calibrated_full():
+def _calibrated_full() -> dict[str, Callable[[], object]]:
     return _calibrated("all")
 
 
-def _membrane():
+def _membrane() -> dict[str, Callable[[], object]]:
     if importlib.util.find_spec("membrane") is None:
         return {}
     return importlib.import_module("membrane.precompile").compilations()
@@ -87,7 +89,7 @@ GROUPS = {
 }
 
 
-def compile_group(name):
+def compile_group(name: str) -> int:
     """Compile everything of a group; returns how many functions that were."""
     compilations = GROUPS[name]()
     for compilation in compilations.values():
@@ -95,7 +97,7 @@ def compile_group(name):
     return len(compilations)
 
 
-def compile_all(report, processes=None):
+def compile_all(report: Callable[..., object], processes: int | None = None) -> int:
     """Fill the compile cache with everything that the Python faces use.
 
     Parameters
@@ -122,14 +124,15 @@ def compile_all(report, processes=None):
     return count
 
 
-def folder():
+def folder() -> str:
     """Folder of the compile cache, or a remark that there is none."""
     path = FAITHFUL.decide.dispatcher._cache.cache_path
     return path or "no folder that can be written to (set NUMBA_CACHE_DIR)"
 
 
-def environment():
+def environment() -> dict[str, str]:
     """Versions, processor, mode and cache location, by name."""
+    processor = getattr(numba.core.config, "CPU_NAME", None)
     return {
         "runtime-math": __version__,
         "Python": platform.python_version(),
@@ -137,9 +140,9 @@ def environment():
         "Numba": numba.__version__,
         "LLVM": ".".join(map(str, llvmlite.binding.llvm_version_info)),
         "libc": " ".join(platform.libc_ver()),
-        "processor": numba.core.config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
+        "processor": processor or llvmlite.binding.get_host_cpu_name(),
         "mode": configured_mode().name.lower(),
-        "bytes of a kernel": KERNEL_STATE.itemsize,
+        "bytes of a kernel": str(KERNEL_STATE.itemsize),
         "compilation": compilation_mode(),
         "calls from Python": "builtins" if available() else "methods: unknown interpreter",
         "compile cache": folder(),

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from typing import Self, TextIO
 
 AFTER_SECONDS = 2.0
 _PERIOD_SECONDS = 0.1
@@ -29,25 +30,25 @@ class Progress:
     silent = False
     """Whether no line appears: in processes that work for one that has a line of its own."""
 
-    def __init__(self, after_seconds=AFTER_SECONDS, stream=None):
+    def __init__(self, after_seconds: float = AFTER_SECONDS, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._after_seconds = after_seconds
         self._begun = time.monotonic()
-        self._shown_at = None
+        self._shown_at: float | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._begun = time.monotonic()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.end()
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """Time since the beginning."""
         return time.monotonic() - self._begun
 
-    def show(self, text):
+    def show(self, text: str) -> None:
         """Show a text in place of the last one; what comes too soon after it is left out."""
         now = time.monotonic()
         if self.silent or now - self._begun < self._after_seconds or not self._stream.isatty():
@@ -56,22 +57,22 @@ class Progress:
             self._shown_at = now
             self._write(text[: shutil.get_terminal_size().columns - 1])
 
-    def step(self, done, total, name=""):
+    def step(self, done: int, total: int, name: str = "") -> None:
         """Show how much of the work is done, how long the rest may take, and what is going on."""
         rest = f", about {self.seconds / done * (total - done):.0f} s left" if done else ""
         self.show(f"{done} of {total}{rest}{name and ': '}{name}")
 
-    def end(self, text=""):
+    def end(self, text: str = "") -> None:
         """Clear the line, if there is one; leave a text in its place, if one is given."""
         if self._shown_at is not None:
             self._shown_at = None
             self._write(f"{text}\n" if text else "")
 
-    def _write(self, text):
+    def _write(self, text: str) -> None:
         self._stream.write(_CLEAR + text)
         self._stream.flush()
 
 
-def silence():
+def silence() -> None:
     """Show no line in this process."""
     Progress.silent = True

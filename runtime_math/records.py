@@ -1,8 +1,13 @@
 """Structured dtypes of the batch interface: what goes in and out of `decide_many` and friends."""
 
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+
+Records: TypeAlias = npt.NDArray[np.void]
+"""An array of one of the structured dtypes below, or of states."""
 
 CONTEXT = np.dtype(
     [

@@ -10,8 +10,11 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from runtime_math.records import Records
 
 MAGIC = b"runtime-math state\n"
 FORMAT_VERSION = 1
@@ -22,7 +25,7 @@ class StateFileError(ValueError):
     """A state file is damaged, truncated, or of another version or layout."""
 
 
-def layout_digest(dtype):
+def layout_digest(dtype: np.dtype[Any]) -> str:
     """Digest of a structured dtype: names, types, offsets and total size.
 
     Parameters
@@ -38,7 +41,7 @@ def layout_digest(dtype):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def encode(states):
+def encode(states: Records) -> bytes:
     """Bytes of a file that holds these states."""
     payload = states.tobytes()
     header = {
@@ -50,7 +53,7 @@ def encode(states):
     return MAGIC + json.dumps(header).encode() + b"\n" + payload
 
 
-def decode(data, dtype, source):
+def decode(data: bytes, dtype: np.dtype[Any], source: str) -> Records:
     """States held in the bytes of a file.
 
     Parameters
@@ -97,7 +100,7 @@ def decode(data, dtype, source):
     return np.frombuffer(bytearray(payload), dtype)
 
 
-def write(path, states):
+def write(path: str | os.PathLike[str], states: Records) -> None:
     """Write a state file; an interrupted write leaves an older file as it was."""
     path = Path(path)
     data = encode(states)
@@ -113,6 +116,6 @@ def write(path, states):
         raise
 
 
-def read(path, dtype):
+def read(path: str | os.PathLike[str], dtype: np.dtype[Any]) -> Records:
     """Read a state file; see `decode` for what is refused."""
     return decode(Path(path).read_bytes(), dtype, str(path))

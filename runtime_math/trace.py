@@ -12,8 +12,9 @@ import gzip
 import operator
 import os
 import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,8 +23,10 @@ from runtime_math.faithful.signals import Signal
 from runtime_math.faithful.snapshot import SNAPSHOT
 from runtime_math.monitors import cohomology, equivariant, fusion, risk
 from runtime_math.monitors.tropical_latency import LatencyPath
-from runtime_math.records import EVENT, RESULT, EventKind
-from runtime_math.types import ApiFamily, SafetyLevel
+from runtime_math.records import EVENT, RESULT, EventKind, Records
+from runtime_math.types import ApiFamily, RuntimeContext, RuntimeDecision, SafetyLevel
+
+Reader: TypeAlias = Callable[[np.void], Any]
 
 CACHE_PERIOD = 10
 SNAPSHOT_PERIOD = 250
@@ -42,29 +45,29 @@ CALL_KINDS = {
 FIELD_COUNTS = {"D": 12, "O": 4, "V": 4, "Q": 4, "N": 5}
 
 
-def _at(*path):
+def _at(*path: str | int) -> Reader:
     """Reader of an element of a kernel's record."""
     keys = [key if isinstance(key, str) else int(key) for key in path]  # an enum indexes slowly
     return lambda record: functools.reduce(operator.getitem, keys, record)
 
 
-def _fused(figure):
+def _fused(figure: str) -> Reader:
     return lambda record: getattr(fusion.summary(record["fusion"]), figure)
 
 
-def _symmetry(figure):
-    def read(record):
+def _symmetry(figure: str) -> Reader:
+    def read(record: np.void) -> Any:
         observed = record["equivariant"]["observations"] > 0
         return getattr(equivariant.summary(record["equivariant"]), figure) if observed else 0
 
     return read
 
 
-def _base_risk(family):
+def _base_risk(family: int) -> Reader:
     return lambda record: risk.upper_bound_ppm(record["risk"], family)
 
 
-def _of_families(column, reader):
+def _of_families(column: str, reader: Callable[[int], Reader]) -> dict[str, Reader]:
     return {f"{column}[{family}]": reader(family) for family in map(int, ApiFamily)}
 
 
@@ -130,7 +133,7 @@ class TraceError(ValueError):
     """A trace file cannot be read: not gzip, truncated, or a row that makes no sense."""
 
 
-def cached_columns(states):
+def cached_columns(states: Records) -> dict[str, int]:
     """Values of a C row for a kernel's state.
 
     Parameters
@@ -146,7 +149,7 @@ def cached_columns(states):
     return {name: int(read(record)) for name, read in CACHE_COLUMNS.items()}
 
 
-def _text(value):
+def _text(value: Any) -> str:
     """A value as it stands in a trace: bools as 0 and 1, floats with all their digits."""
     return repr(value) if isinstance(value, float) else str(int(value))
 
@@ -167,7 +170,13 @@ class TraceWriter:
         Name in the header.
     """
 
-    def __init__(self, path, states, snapshot, scenario):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        states: Records,
+        snapshot: Callable[[], Iterable[Any]],
+        scenario: str,
+    ) -> None:
         self._path = Path(path)
         self._part = self._path.with_name(self._path.name + ".part")
         self._states = states
@@ -177,21 +186,21 @@ class TraceWriter:
         word = next(word for word, mode in MODE_WORDS.items() if mode == states["mode"][0])
         self._row("H", scenario, word, "0")
         self._row("HC", *CACHE_COLUMNS)
-        self._row("HS", *SNAPSHOT.names)
+        self._row("HS", *(SNAPSHOT.names or ()))
 
-    def _row(self, *fields):
+    def _row(self, *fields: str) -> None:
         self._stream.write(",".join(fields) + "\n")
 
-    def _call(self, kind, *fields):
+    def _call(self, kind: str, *fields: str) -> None:
         self._row(kind, *fields)
         number = str(self._calls)
         self._calls += 1
         if self._calls % CACHE_PERIOD == 0:
             self._row("C", number, *map(str, cached_columns(self._states).values()))
         if self._calls % SNAPSHOT_PERIOD == 0:
-            self._row("S", number, *map(_text, self._snapshot()))
+            self._row("S", number, *[_text(figure) for figure in self._snapshot()])
 
-    def decide(self, mode, context, decision):
+    def decide(self, mode: int, context: RuntimeContext, decision: RuntimeDecision) -> None:
         """Record a decision."""
         results = (
             decision.profile,
@@ -202,34 +211,38 @@ class TraceWriter:
         )
         self._call("D", *map(_text, (mode, *context, *results)))
 
-    def observe(self, family, profile, cost_ns, adverse):
+    def observe(self, family: int, profile: int, cost_ns: int, adverse: bool) -> None:
         """Record an observation."""
         self._call("O", *map(_text, (family, profile, cost_ns, adverse)))
 
-    def overlap(self, left_shard, right_shard, witness, consistent):
+    def overlap(self, left_shard: int, right_shard: int, witness: int, consistent: bool) -> None:
         """Record an overlap check."""
         self._call("V", *map(_text, (left_shard, right_shard, witness, consistent)))
 
-    def check_ordering(self, family, aligned, recent_page, stages):
+    def check_ordering(
+        self, family: int, aligned: bool, recent_page: bool, stages: Iterable[int]
+    ) -> None:
         """Record a reading of the stage ordering."""
         self._call("Q", *map(_text, (family, aligned, recent_page)), _digits(stages))
 
-    def note_check_order(self, family, aligned, recent_page, stages, exit_stage):
+    def note_check_order(
+        self, family: int, aligned: bool, recent_page: bool, stages: Iterable[int], exit_stage: int
+    ) -> None:
         """Record a report of where a validation ended."""
         context = map(_text, (family, aligned, recent_page))
         self._call("N", *context, _digits(stages), str(exit_stage))
 
-    def close(self):
+    def close(self) -> None:
         """Finish the file and give it its name."""
         self._stream.close()
         os.replace(self._part, self._path)
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Close the file without giving it its name; the calls stay in the ``.part`` file."""
         self._stream.close()
 
 
-def _digits(stages):
+def _digits(stages: Iterable[int]) -> str:
     return "".join(str(int(stage)) for stage in stages)
 
 
@@ -246,10 +259,10 @@ class TraceRow(NamedTuple):
 
     line: int
     kind: str
-    fields: list
+    fields: list[str]
 
 
-def read_rows(path):
+def read_rows(path: str | os.PathLike[str]) -> Generator[TraceRow, None, None]:
     """Stream the rows of a trace.
 
     Parameters
@@ -283,7 +296,7 @@ def read_rows(path):
         raise TraceError(f"{path}: unreadable after line {line}: {error}") from None
 
 
-def header_of(row, path):
+def header_of(row: TraceRow, path: str | os.PathLike[str]) -> TraceHeader:
     """Header from the first row of a trace."""
     if row.kind != "H" or len(row.fields) != 3 or row.fields[1] not in MODE_WORDS:
         raise TraceError(f"{path}:{row.line}: the first row is not a trace header")
@@ -291,15 +304,14 @@ def header_of(row, path):
     return TraceHeader(scenario, MODE_WORDS[word], seed)
 
 
-def _store_event(row, event, result):
+def _store_event(row: TraceRow, event: np.void, result: np.void) -> None:
     kind, values = row.kind, row.fields
     event["kind"] = result["kind"] = CALL_KINDS[kind]
     if kind == "D":
-        names = ("mode", "family", "addr_hint", "requested_bytes", "is_write", "contention_hint")
-        for name, text in zip((*names, "bloom_negative"), values, strict=False):
+        for name, text in zip(("mode", *RuntimeContext._fields), values, strict=False):
             event[name] = int(text)
-        names = ("profile", "action", "healing", "policy_id", "risk_upper_bound_ppm")
-        for name, text in zip(names, values[7:], strict=True):
+        results = ("profile", "action", "healing", "policy_id", "risk_upper_bound_ppm")
+        for name, text in zip(results, values[7:], strict=True):
             result[name] = int(text)
     elif kind == "O":
         for name, text in zip(("family", "profile", "cost_ns", "adverse"), values, strict=True):
@@ -317,7 +329,9 @@ def _store_event(row, event, result):
             event["exit_stage"] = int(values[4])
 
 
-def read_events(path, chunk_rows=65536):
+def read_events(
+    path: str | os.PathLike[str], chunk_rows: int = 65536
+) -> Iterator[tuple[Records, Records]]:
     """Stream the calls of a trace as arrays for `RuntimeMathKernel.replay`.
 
     Parameters

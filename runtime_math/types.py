@@ -4,8 +4,9 @@ The integer values are part of the interface: traces, snapshots and jitted code
 carry them as plain numbers.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self, SupportsIndex
 
 from runtime_math import validation
 from runtime_math.decision import pack_decision, unpack_decision  # noqa: F401 - offered here too
@@ -150,13 +151,13 @@ class RuntimeContext(
 
     def __new__(
         cls,
-        family,
-        addr_hint,
-        requested_bytes=0,
-        is_write=False,
-        contention_hint=0,
-        bloom_negative=False,
-    ):
+        family: ApiFamily | int,
+        addr_hint: SupportsIndex,
+        requested_bytes: SupportsIndex = 0,
+        is_write: bool = False,
+        contention_hint: SupportsIndex = 0,
+        bloom_negative: bool = False,
+    ) -> Self:
         return super().__new__(
             cls,
             ApiFamily(_FAMILY("family", family)),
@@ -168,14 +169,14 @@ class RuntimeContext(
         )
 
     @classmethod
-    def _make(cls, iterable):
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
         return cls(*iterable)
 
-    def __getnewargs__(self):
+    def __getnewargs__(self) -> tuple[Any, ...]:
         return tuple(self)
 
     @classmethod
-    def pointer_validation(cls, addr_hint, bloom_negative=False):
+    def pointer_validation(cls, addr_hint: SupportsIndex, bloom_negative: bool = False) -> Self:
         """Context of validating one pointer: its address and the ownership filter's answer."""
         return cls(ApiFamily.POINTER_VALIDATION, addr_hint, 0, False, 0, bloom_negative)
 
@@ -211,7 +212,7 @@ class RuntimeDecision(NamedTuple):
     risk_upper_bound_ppm: int
 
     @property
-    def requires_full_validation(self):
+    def requires_full_validation(self) -> bool:
         """Whether the profile is full, or the action is full-validate or repair."""
         return self.profile == ValidationProfile.FULL or self.action in (
             MembraneAction.FULL_VALIDATE,
@@ -219,7 +220,7 @@ class RuntimeDecision(NamedTuple):
         )
 
     @classmethod
-    def unpack(cls, packed):
+    def unpack(cls, packed: int) -> Self:
         """Decision from the integer that jitted code returns (see `runtime_math.decision`)."""
         parts = unpack_decision.py_func(packed)
         return cls(

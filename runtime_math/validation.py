@@ -7,24 +7,30 @@ what is allowed. Validation comes first, so a refused call changes nothing.
 
 import math
 import operator
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+
+Validator: TypeAlias = Callable[[str, Any], Any]
 
 
-def flag(name, value):
+def flag(name: str, value: Any) -> bool:
     """Validate a truth value: `bool` or `numpy.bool_`, nothing that merely looks like one."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise TypeError(f"{name} must be a bool, got {value!r} ({type(value).__name__})")
 
 
-def _exact_integer(name, value, allowed):
+def _exact_integer(name: str, value: Any, allowed: str) -> int:
     if isinstance(value, (bool, np.bool_)) or not hasattr(type(value), "__index__"):
         raise TypeError(f"{name} must be {allowed}, got {value!r} ({type(value).__name__})")
     return operator.index(value)
 
 
-def integer(low, high, convert=int):
+def integer(low: int, high: int, convert: Callable[[int], Any] = int) -> Validator:
     """Make a validator for integers of a closed range.
 
     Parameters
@@ -51,7 +57,7 @@ def integer(low, high, convert=int):
     """
     allowed = f"an integer from {low} to {high}"
 
-    def validate(name, value):
+    def validate(name: str, value: Any) -> Any:
         number = value if value.__class__ is int else _exact_integer(name, value, allowed)
         if not low <= number <= high:
             raise ValueError(f"{name} must be {allowed}, got {number}")
@@ -66,7 +72,7 @@ uint32 = integer(0, 2**32 - 1)
 uint64 = integer(0, 2**64 - 1, np.uint64)
 
 
-def real(name, value):
+def real(name: str, value: Any) -> float:
     """Validate a real number (NaN and infinities included: the pages define what they do)."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(
         value, (int, float, np.integer, np.floating)
@@ -75,7 +81,7 @@ def real(name, value):
     return float(value)
 
 
-def finite(name, value):
+def finite(name: str, value: Any) -> float:
     """Validate a finite real number."""
     number = real(name, value)
     if not math.isfinite(number):
@@ -83,12 +89,12 @@ def finite(name, value):
     return number
 
 
-def member(enumeration):
+def member(enumeration: type[IntEnum]) -> Validator:
     """Make a validator for members of an `enum.IntEnum`, or their codes; gives the code."""
 
     exact = frozenset(map(int, enumeration))
 
-    def validate(name, value):
+    def validate(name: str, value: Any) -> int:
         if value.__class__ is int and value in exact:
             return value
         if value.__class__ is enumeration:
@@ -104,7 +110,7 @@ def member(enumeration):
     return validate
 
 
-def text(name, value):
+def text(name: str, value: Any) -> str:
     """Validate a string that fits in one field of a CSV row."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, got {value!r} ({type(value).__name__})")
@@ -113,7 +119,12 @@ def text(name, value):
     return value
 
 
-def vector(length, dtype=np.float64, low=None, high=None):
+def vector(
+    length: int | None,
+    dtype: npt.DTypeLike = np.float64,
+    low: float | None = None,
+    high: float | None = None,
+) -> Validator:
     """Make a validator for one-dimensional arrays of a fixed length (None: any length).
 
     Integer dtypes refuse floats and bools; `low` and `high` bound every entry. The result is a
@@ -121,7 +132,7 @@ def vector(length, dtype=np.float64, low=None, high=None):
     """
     dtype = np.dtype(dtype)
 
-    def validate(name, value):
+    def validate(name: str, value: Any) -> npt.NDArray[Any]:
         array = np.asarray(value)
         shape = "a one-dimensional array" if length is None else f"an array of shape ({length},)"
         if array.ndim != 1 or (length is not None and array.shape[0] != length):

@@ -1,5 +1,6 @@
 """``startup/...`` and ``memory/...``: process start to the first decision, size of a kernel."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -59,10 +60,10 @@ def _prepare_size():
 
 def benchmarks():
     """Return the benchmarks of this group."""
-    once = {"loops": 1, "profilable": False}
+    once = functools.partial(Benchmark, loops=1, profilable=False)
     return [
-        Benchmark("startup/cold", _prepare_cold, processes=2, values=1, **once),
-        Benchmark("startup/warm", _prepare_start, processes=3, values=5, **once),
-        Benchmark("startup/import_numba", _prepare_import, processes=3, values=5, **once),
-        Benchmark("memory/kernel", _prepare_size, unit="byte", processes=1, values=1, **once),
+        once("startup/cold", _prepare_cold, processes=2, values=1),
+        once("startup/warm", _prepare_start, processes=3, values=5),
+        once("startup/import_numba", _prepare_import, processes=3, values=5),
+        once("memory/kernel", _prepare_size, unit="byte", processes=1, values=1),
     ]

@@ -7,8 +7,10 @@ blue shrank, and the width is that of the new recording.
 """
 
 import html
+from collections import Counter
 from pathlib import Path
 
+from profiling.aggregate import Folded
 from profiling.resolve import INLINED, JITTED, NATIVE, PYTHON, RUN
 
 _WIDTH = 1200
@@ -38,21 +40,21 @@ class _Node:
 
     __slots__ = ("before", "children", "count", "kind", "name", "place")
 
-    def __init__(self, name, place="", kind="phase"):
+    def __init__(self, name: str, place: str = "", kind: str = "phase") -> None:
         self.name, self.place, self.kind = name, place, kind
         self.count = self.before = 0
-        self.children = {}
+        self.children: dict[tuple[str, str], _Node] = {}
 
-    def child(self, name, place, kind):
+    def child(self, name: str, place: str, kind: str) -> "_Node":
         key = (name, place)
         if key not in self.children:
             self.children[key] = _Node(name, place, kind)
         return self.children[key]
 
 
-def _tree(folded, baseline=None):
+def _tree(folded: Folded, baseline: Folded | None = None) -> _Node:
     root = _Node("all")
-    for source, field in ((folded, "count"), (baseline or {}, "before")):
+    for source, field in ((folded, "count"), (baseline or Counter(), "before")):
         for (phase, frames), count in sorted(source.items()):
             path = [root, root.child(phase, "", "phase")]
             for frame in frames:
@@ -62,22 +64,22 @@ def _tree(folded, baseline=None):
     return root
 
 
-def _order(node):
+def _order(node: _Node) -> tuple[bool, str, str]:
     """Sort key of boxes side by side: running before compiling, otherwise by name."""
     return (node.kind == "phase" and node.name != RUN, node.name, node.place)
 
 
-def _depth(node):
+def _depth(node: _Node) -> int:
     return 1 + max((_depth(child) for child in node.children.values() if child.count), default=0)
 
 
-def _change_colour(difference, largest):
+def _change_colour(difference: float, largest: float) -> str:
     strength = min(1.0, abs(difference) / largest) if largest else 0.0
     fade = round(245 - 150 * strength)
     return f"rgb(245,{fade},{fade})" if difference > 0 else f"rgb({fade},{fade},245)"
 
 
-def _share_changes(node, total, total_before, found):
+def _share_changes(node: _Node, total: int, total_before: int, found: list[float]) -> list[float]:
     found.append(abs(node.count / total - node.before / total_before))
     for child in node.children.values():
         _share_changes(child, total, total_before, found)
@@ -87,16 +89,16 @@ def _share_changes(node, total, total_before, found):
 class _Writer:
     """Lays the boxes out and writes them down."""
 
-    def __init__(self, root, compared):
+    def __init__(self, root: _Node, compared: bool) -> None:
         self._total = root.count
         self._before = root.before if compared else 0
         self._scale = (_WIDTH - 2 * _MARGIN) / max(root.count, 1)
         self._largest = 0.0
         if self._before:
             self._largest = max(_share_changes(root, self._total, self._before, []))
-        self.boxes = []
+        self.boxes: list[str] = []
 
-    def _describe(self, node):
+    def _describe(self, node: _Node) -> str:
         share = 100 * node.count / self._total
         text = f"{node.name}{f' ({node.place})' if node.place else ''}"
         text += f" - {node.count} samples, {share:.2f} %"
@@ -105,13 +107,13 @@ class _Writer:
             text += f", {change:+.2f} points"
         return text
 
-    def _colour(self, node):
+    def _colour(self, node: _Node) -> str:
         if not self._before:
             return _COLOURS.get(node.kind, "#eeeeee")
         difference = node.count / self._total - node.before / self._before
         return _change_colour(difference, self._largest)
 
-    def write(self, node, start=0, level=0):
+    def write(self, node: _Node, start: int = 0, level: int = 0) -> None:
         width = node.count * self._scale
         if width < _NARROWEST:
             return
@@ -132,7 +134,7 @@ class _Writer:
             start += child.count
 
 
-def _legend(compared):
+def _legend(compared: bool) -> str:
     entries = (("grew", "rgb(245,95,95)"), ("shrank", "rgb(95,95,245)")) if compared else _LEGEND
     parts, left = [], _MARGIN
     for text, colour in entries:
@@ -144,7 +146,7 @@ def _legend(compared):
     return "".join(parts)
 
 
-def render(folded, title, baseline=None):
+def render(folded: Folded, title: str, baseline: Folded | None = None) -> str:
     """Return the SVG document of a recording.
 
     Parameters

@@ -1,8 +1,11 @@
 """One self-contained HTML page for a recording, or for the change between two."""
 
 import html
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from profiling import aggregate
+from profiling.recording import Recording
 from profiling.render import flamegraph, tables
 
 _TOP = 25
@@ -17,7 +20,7 @@ svg { max-width: 100%; height: auto; border: 1px solid #ddd; }
 """
 
 
-def _table(headings, rows):
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
@@ -25,7 +28,7 @@ def _table(headings, rows):
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _flatten(data, prefix=""):
+def _flatten(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in data.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key} ")
@@ -34,7 +37,7 @@ def _flatten(data, prefix=""):
             yield f"{prefix}{key}".replace("_", " "), text
 
 
-def _metadata(recorded):
+def _metadata(recorded: Recording) -> str:
     entries = "".join(
         f"<dt>{html.escape(key)}</dt><dd>{html.escape(text)}</dd>"
         for key, text in _flatten(recorded.meta)
@@ -42,7 +45,7 @@ def _metadata(recorded):
     return f"<dl>{entries}</dl>"
 
 
-def _section(recorded):
+def _section(recorded: Recording) -> str:
     rows = aggregate.ranking(recorded.folded)[:_TOP]
     cells = [tables.row_cells(number, row) for number, row in enumerate(rows, 1)]
     return (
@@ -54,7 +57,7 @@ def _section(recorded):
     )
 
 
-def _difference(old, new):
+def _difference(old: Recording, new: Recording) -> str:
     changes = aggregate.compare(old.folded, new.folded, n=15)
     cells = [tables.change_cells(change) for change in changes]
     title = f"{new.title}: {old.path.name} to {new.path.name}"
@@ -64,7 +67,7 @@ def _difference(old, new):
     )
 
 
-def render(recorded, newer=None):
+def render(recorded: Recording, newer: Recording | None = None) -> str:
     """Return the page of one recording, or of an older and a newer one."""
     title = html.escape((newer or recorded).title)
     parts = [f"<h1>{title}</h1>"]

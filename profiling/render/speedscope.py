@@ -1,11 +1,15 @@
 """Recordings in the file format of speedscope (https://www.speedscope.app)."""
 
-from profiling.aggregate import phase_totals
+from typing import Any
+
+from profiling.aggregate import Folded, phase_totals
+from profiling.resolve import Frame
 
 
-def render(folded, title):
+def render(folded: Folded, title: str) -> dict[str, Any]:
     """Return the JSON document of a recording: one profile per phase, weights in samples."""
-    frames, index = [], {}
+    frames: list[dict[str, Any]] = []
+    index: dict[Frame, int] = {}
     profiles = []
     totals = phase_totals(folded)
     for phase in sorted(totals, key=lambda name: (name != "run", name)):

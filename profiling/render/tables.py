@@ -1,13 +1,18 @@
 """Tables of self cost and of differences, as text."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from profiling.aggregate import Change, Row
+
 _KIND_MARKS = {"jitted": "jit", "inlined": "jit, inlined", "python": "python", "native": "native"}
 
 
-def _percent(share):
+def _percent(share: float) -> str:
     return f"{100 * share:5.1f}"
 
 
-def row_cells(number, row):
+def row_cells(number: int, row: Row) -> tuple[str, ...]:
     """Return the cells of a row of the top table."""
     return (
         str(number),
@@ -23,7 +28,7 @@ def row_cells(number, row):
 TOP_HEADINGS = ("#", "self %", "95 %", "samples", "symbol", "place", "kind")
 
 
-def plain_table(headings, rows):
+def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Align cells under headings; numbers are expected to be formatted already."""
     grid = [headings, *rows]
     widths = [max(len(line[column]) for line in grid) for column in range(len(headings))]
@@ -35,7 +40,7 @@ def plain_table(headings, rows):
     return "\n".join(lines)
 
 
-def summary_line(meta):
+def summary_line(meta: dict[str, Any]) -> str:
     """One line that says what a table is about."""
     samples = meta["samples"]
     title = meta["id"] or " ".join(meta["command"])
@@ -45,7 +50,7 @@ def summary_line(meta):
     )
 
 
-def named_line(meta):
+def named_line(meta: dict[str, Any]) -> str:
     """One line on how much of the jitted code has names."""
     jitted = meta["jitted"]
     if not jitted["samples"]:
@@ -54,7 +59,7 @@ def named_line(meta):
     return f"{jitted['samples']} samples end in jitted code, {share:.1f} % of them with a name"
 
 
-def top_text(meta, rankings):
+def top_text(meta: dict[str, Any], rankings: dict[str, list[Row]]) -> str:
     """Return the text of top.txt: everything, then jitted code alone."""
     parts = [f"{summary_line(meta)}\n{named_line(meta)}\n"]
     for heading, rows in (("everything", rankings["all"]), ("jitted code", rankings["jitted"])):
@@ -63,14 +68,14 @@ def top_text(meta, rankings):
     return "\n".join(parts)
 
 
-def _rank(number):
+def _rank(number: int | None) -> str:
     return "-" if number is None else str(number)
 
 
 CHANGE_HEADINGS = ("rank", "old %", "new %", "difference", "95 %", "verdict", "symbol", "place")
 
 
-def change_cells(change):
+def change_cells(change: Change) -> tuple[str, ...]:
     """Return the cells of a row of the comparison."""
     if change.new_rank is not None and change.old_rank is None:
         verdict = "entered"

@@ -1,9 +1,11 @@
 """`CalibratedKernel`: the Python face of a kernel with the calibrated policy."""
 
+import os
+from typing import Any, Self
+
 import numpy as np
 
 from runtime_math import validation
-from runtime_math.calibrated import status
 from runtime_math.calibrated.policy_state import (
     DEFAULT_ADVERSE_CEILING,
     DEFAULT_ALPHA_ALARM,
@@ -12,9 +14,12 @@ from runtime_math.calibrated.policy_state import (
 )
 from runtime_math.calibrated.recording import CalibratedTraceWriter
 from runtime_math.calibrated.state import FULL_STATE, LEAN_STATE, new_state
+from runtime_math.calibrated.status import CalibratedExplanation, Status, status_of
+from runtime_math.calibrated.status import explain as explain_decision
 from runtime_math.calibrated.streams import LATENCY_ONLY
-from runtime_math.faithful.snapshot import take_snapshot
+from runtime_math.faithful.snapshot import KernelSnapshot, take_snapshot
 from runtime_math.kernel import RuntimeMathKernel
+from runtime_math.records import Records
 from runtime_math.types import (
     ApiFamily,
     MembraneAction,
@@ -29,14 +34,16 @@ _MODE = validation.member(SafetyLevel)
 _MONITORS = ("all", "none")
 
 
-def _share(name, value, low, high):
+def _share(name: str, value: Any, low: float, high: float) -> float:
     number = validation.finite(name, value)
     if not low <= number <= high:
         raise ValueError(f"{name} must be from {low} to {high}, got {number}")
     return number
 
 
-def checked_settings(alpha_alarm, adverse_ceiling, latency_share, monitors):
+def checked_settings(
+    alpha_alarm: float, adverse_ceiling: float, latency_share: float, monitors: str
+) -> dict[str, Any]:
     """Validate the settings of the policy; returns them as keyword arguments."""
     if not isinstance(monitors, str) or monitors not in _MONITORS:
         raise ValueError(f"monitors must be 'all' or 'none', got {monitors!r}")
@@ -88,28 +95,28 @@ class CalibratedKernel(RuntimeMathKernel):
 
     def __init__(
         self,
-        mode=None,
-        policy="calibrated",
+        mode: SafetyLevel | int | None = None,
+        policy: str = "calibrated",
         *,
-        alpha_alarm=DEFAULT_ALPHA_ALARM,
-        adverse_ceiling=DEFAULT_ADVERSE_CEILING,
-        latency_share=DEFAULT_LATENCY_SHARE,
-        monitors="all",
-    ):
+        alpha_alarm: float = DEFAULT_ALPHA_ALARM,
+        adverse_ceiling: float = DEFAULT_ADVERSE_CEILING,
+        latency_share: float = DEFAULT_LATENCY_SHARE,
+        monitors: str = "all",
+    ) -> None:
         if policy != "calibrated":
             raise ValueError(f"policy must be 'calibrated', got {policy!r}")
         mode = self._configured(mode)
         settings = checked_settings(alpha_alarm, adverse_ceiling, latency_share, monitors)
         self._attach(new_state(mode, **settings))
 
-    def __new__(cls, *arguments, **keywords):
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
         return object.__new__(cls)
 
-    def _newborn(self):
+    def _newborn(self) -> Records:
         return new_state(self.mode, **self.settings)
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """The policy's settings by name."""
         policy = self.states["policy"][0]
         return {
@@ -121,7 +128,7 @@ class CalibratedKernel(RuntimeMathKernel):
 
     # --- the operator -------------------------------------------------------------------------
 
-    def acknowledge(self, family=None, learn=True):
+    def acknowledge(self, family: ApiFamily | int | None = None, learn: bool = True) -> None:
         """Accept a lasting change as normal, or merely reset an alarm.
 
         Parameters
@@ -139,7 +146,7 @@ class CalibratedKernel(RuntimeMathKernel):
 
     # --- reading ------------------------------------------------------------------------------
 
-    def status(self):
+    def status(self) -> Status:
         """Evidence, alarms, learnt baselines and tokens; changes nothing.
 
         Returns
@@ -147,9 +154,9 @@ class CalibratedKernel(RuntimeMathKernel):
         Status
             ``print`` shows it as a table.
         """
-        return status.status_of(self._copied_states()["policy"][0])
+        return status_of(self._copied_states()["policy"][0])
 
-    def snapshot(self, mode=None):
+    def snapshot(self, mode: SafetyLevel | int | None = None) -> KernelSnapshot:
         """Read-only record of the 46 monitors' figures; see `RuntimeMathKernel.snapshot`.
 
         Raises
@@ -162,7 +169,11 @@ class CalibratedKernel(RuntimeMathKernel):
         code = int(self.mode) if mode is None else _MODE("mode", mode)
         return take_snapshot(np.ascontiguousarray(self._copied_states()["monitors"]), code)
 
-    def explain(self, mode, context):
+    def explain(  # type: ignore[override]
+        self,
+        mode: SafetyLevel | int,
+        context: RuntimeContext,
+    ) -> CalibratedExplanation:
         """Break down the decision that `decide` would return now; changes nothing.
 
         Parameters
@@ -184,24 +195,24 @@ class CalibratedKernel(RuntimeMathKernel):
         decision = RuntimeDecision.unpack(packed)
         slot = _governing_slot(before, int(context.family))
         reason = _reason(before, after["policy"][0], decision, slot)
-        return status.explain(before, after["policy"][0], context, decision, slot, reason)
+        return explain_decision(before, after["policy"][0], context, decision, slot, reason)
 
-    def _trace_writer(self, path, scenario):
+    def _trace_writer(self, path: str | os.PathLike[str], scenario: str) -> CalibratedTraceWriter:
         return CalibratedTraceWriter(path, self, scenario)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         decisions = int(self.states["decisions"][0])
         return f"<CalibratedKernel {self.mode.name.lower()}, {decisions} decisions>"
 
 
-def _governing_slot(policy, family):
+def _governing_slot(policy: np.void, family: int) -> int:
     common, own = policy["alarms"][GLOBAL], policy["alarms"][family]
     if common["active"] and not (own["active"] and LATENCY_ONLY[common["cause"]]):
         return GLOBAL
     return family if own["active"] else -1
 
 
-def _reason(before, after, decision, slot):
+def _reason(before: np.void, after: np.void, decision: RuntimeDecision, slot: int) -> str:
     if decision.action in (MembraneAction.DENY, MembraneAction.REPAIR):
         return "the request exceeds the byte limit of the mode"
     if slot >= 0:

@@ -5,7 +5,9 @@ The format is that of `runtime_math.trace`. In place of the monitors' codes ther
 """
 
 import gzip
+import os
 from pathlib import Path
+from typing import Any
 
 from runtime_math.trace import MODE_WORDS, TraceError, TraceWriter, header_of, read_rows
 
@@ -25,7 +27,7 @@ class CalibratedTraceWriter(TraceWriter):
         Name in the header.
     """
 
-    def __init__(self, path, kernel, scenario):
+    def __init__(self, path: str | os.PathLike[str], kernel: Any, scenario: str) -> None:
         self._path = Path(path)
         self._part = self._path.with_name(self._path.name + ".part")
         self._stream = gzip.open(self._part, "wt", encoding="ascii", newline="")  # noqa: SIM115
@@ -33,11 +35,11 @@ class CalibratedTraceWriter(TraceWriter):
         self._row("H", scenario, word, "0")
         self._row(POLICY_ROW, "calibrated", *map(str, kernel.settings.values()))
 
-    def _call(self, kind, *fields):
+    def _call(self, kind: str, *fields: str) -> None:
         self._row(kind, *fields)
 
 
-def kernel_arguments(path):
+def kernel_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Mode, policy and settings of the kernel that a trace was recorded from.
 
     Parameters
@@ -60,7 +62,7 @@ def kernel_arguments(path):
         first = next(rows, None)
         if first is None:
             raise TraceError(f"{path}: empty trace")
-        arguments = {"mode": header_of(first, path).mode}
+        arguments: dict[str, Any] = {"mode": header_of(first, path).mode}
         second = next(rows, None)
         if second is None or second.kind != POLICY_ROW:
             return arguments

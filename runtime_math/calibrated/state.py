@@ -18,7 +18,8 @@ from runtime_math.faithful.state import KERNEL_STATE, NEUTRAL_BIAS, _Fields
 from runtime_math.faithful.state import new_state as new_faithful_state
 from runtime_math.monitors import check_oracle, cohomology
 from runtime_math.numerics.compilation import interpreted, jitted
-from runtime_math.types import FAMILY_COUNT
+from runtime_math.records import Records
+from runtime_math.types import FAMILY_COUNT, SafetyLevel
 
 _COMMON = [
     ("busy", np.int64),
@@ -41,14 +42,14 @@ DTYPES = {"none": LEAN_STATE, "all": FULL_STATE}
 
 
 def new_state(
-    mode,
-    count=1,
+    mode: SafetyLevel | int,
+    count: int = 1,
     *,
-    alpha_alarm=policy_state.DEFAULT_ALPHA_ALARM,
-    adverse_ceiling=policy_state.DEFAULT_ADVERSE_CEILING,
-    latency_share=policy_state.DEFAULT_LATENCY_SHARE,
-    monitors="all",
-):
+    alpha_alarm: float = policy_state.DEFAULT_ALPHA_ALARM,
+    adverse_ceiling: float = policy_state.DEFAULT_ADVERSE_CEILING,
+    latency_share: float = policy_state.DEFAULT_LATENCY_SHARE,
+    monitors: str = "all",
+) -> Records:
     """States of new calibrated kernels; settings as those of `CalibratedKernel`, unchecked.
 
     Returns

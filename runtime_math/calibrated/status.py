@@ -60,7 +60,7 @@ class Alarm:
     renewal_evidence: float
     latency_only: bool
 
-    def __str__(self):
+    def __str__(self) -> str:
         scope = "all calls" if self.family is None else f"calls of {self.family.name.lower()}"
         clock = "calls" if self.family is None else "calls of the family"
         share = ", a share of the calls is escalated" if self.latency_only else ""
@@ -121,19 +121,19 @@ class Status:
     observations: int
     warm: bool
     threshold: float
-    evidence: dict
-    family_evidence: dict
-    alarms: tuple
+    evidence: dict[Stream, float]
+    family_evidence: dict[ApiFamily, float]
+    alarms: tuple[Alarm, ...]
     alarms_raised: int
-    adverse: dict
-    rates: dict
-    cost_ns: dict
+    adverse: dict[ApiFamily, Baseline]
+    rates: dict[Stream, Baseline]
+    cost_ns: dict[tuple[ApiFamily, ValidationProfile], float]
     contention: float
     tokens: float
     escalations: int
-    over_ceiling: tuple
+    over_ceiling: tuple[ApiFamily, ...]
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [
             f"{self.observations:,} outcomes, {'warm' if self.warm else 'still learning'}; "
             f"{self.escalations:,} calls escalated; {self.tokens:.1f} tokens left",
@@ -148,7 +148,7 @@ class Status:
         ]
         return "\n".join([*lines, self._table()])
 
-    def _table(self):
+    def _table(self) -> str:
         from rich import box
         from rich.console import Console
         from rich.table import Table
@@ -167,17 +167,18 @@ class Status:
                 *("-" if cost is None else f"{cost:.0f}" for cost in costs),
                 f"{self.family_evidence[family]:,.1f}",
             )
-        console = Console(file=io.StringIO(), width=TABLE_WIDTH, color_system=None)
+        text = io.StringIO()
+        console = Console(file=text, width=TABLE_WIDTH, color_system=None)
         console.print(table)
-        return console.file.getvalue().rstrip()
+        return text.getvalue().rstrip()
 
 
-def _strongest(evidence):
-    stream = max(evidence, key=evidence.get)
+def _strongest(evidence: dict[Stream, float]) -> str:
+    stream = max(evidence, key=evidence.__getitem__)
     return f", most of it from {DESCRIPTIONS[stream]}" if evidence[stream] > SHOWN_EVIDENCE else ""
 
 
-def alarm_of(policy, slot):
+def alarm_of(policy: np.void, slot: int) -> Alarm | None:
     """The alarm of a slot, or None."""
     own = policy["alarms"][slot]
     if not own["active"]:
@@ -196,12 +197,12 @@ def alarm_of(policy, slot):
     )
 
 
-def _baseline(learnt):
+def _baseline(learnt: np.void) -> Baseline:
     known = interpreted(rate_summary)(_Fields(learnt))
     return Baseline(float(known.rate), float(known.bound), float(known.trials))
 
 
-def _family_baselines(rates):
+def _family_baselines(rates: np.void) -> dict[ApiFamily, Baseline]:
     summary = interpreted(family_rates.summary)
     fields = _Fields(rates)
     known = {family: summary(fields, int(family)) for family in ApiFamily}
@@ -211,7 +212,7 @@ def _family_baselines(rates):
     }
 
 
-def _rate_baselines(policy):
+def _rate_baselines(policy: np.void) -> dict[Stream, Baseline]:
     return {
         entry.stream: _baseline(policy[name]["learnt"])
         for entry in sorted(TABLE, key=lambda entry: entry.stream)
@@ -220,7 +221,7 @@ def _rate_baselines(policy):
     }
 
 
-def _usual_costs(policy):
+def _usual_costs(policy: np.void) -> dict[tuple[ApiFamily, ValidationProfile], float]:
     costs = {}
     for family in ApiFamily:
         for profile in ValidationProfile:
@@ -231,12 +232,12 @@ def _usual_costs(policy):
     return costs
 
 
-def shared_evidence(policy):
+def shared_evidence(policy: np.void) -> dict[Stream, float]:
     """Weighted evidence of each shared stream."""
     return {Stream(index): float(policy["evidence"][index]) for index in range(GLOBAL_COUNT)}
 
 
-def status_of(policy):
+def status_of(policy: np.void) -> Status:
     """Status from the policy's record.
 
     Parameters
@@ -304,12 +305,12 @@ class CalibratedExplanation:
     reason: str
     risk_evidence: float
     threshold: float
-    evidence: dict
+    evidence: dict[Stream, float]
     alarm: Alarm | None
     size_p_value: float
     tokens: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         decision = self.decision
         lines = [
             f"{decision.profile.name.lower()}, {decision.action.name.lower()}: {self.reason}",
@@ -326,7 +327,14 @@ class CalibratedExplanation:
         return "\n".join(lines)
 
 
-def explain(before, after, context, decision, slot, reason):
+def explain(
+    before: np.void,
+    after: np.void,
+    context: RuntimeContext,
+    decision: RuntimeDecision,
+    slot: int,
+    reason: str,
+) -> CalibratedExplanation:
     """Build an explanation from the policy's record before and after deciding on a copy."""
     evidence = shared_evidence(after)
     family = int(context.family)

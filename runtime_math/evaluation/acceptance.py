@@ -1,8 +1,9 @@
 """The bars that the calibrated policy is held to, and how a set of results meets them."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from runtime_math.evaluation.run import CLEAN
+from runtime_math.evaluation.run import CLEAN, Rows
 
 CLEAN_PERCENT = {"strict": 2.0, "hardened": 2.5}
 FALSE_ALARMS_PER_100_000 = 1.0
@@ -42,14 +43,14 @@ class Check(NamedTuple):
     at_most: bool
 
     @property
-    def met(self):
+    def met(self) -> bool:
         """Whether the bar is met."""
         if self.measured is None:
             return False
         return self.measured <= self.bar if self.at_most else self.measured >= self.bar
 
 
-def _clean_checks(rows, mode):
+def _clean_checks(rows: Rows, mode: str) -> Iterator[Check]:
     for row in rows:
         name = f"clean escalation, {row['scenario']} (%)"
         yield Check(name, row["clean_percent"], CLEAN_PERCENT[mode], True)
@@ -65,7 +66,7 @@ def _clean_checks(rows, mode):
     yield Check("flips per 1,000 clean calls", flips, FLIPS, True)
 
 
-def _incident_checks(rows):
+def _incident_checks(rows: Rows) -> Iterator[Check]:
     for row in rows:
         name = row["scenario"]
         if name in INCIDENT_BARS:
@@ -82,7 +83,7 @@ def _incident_checks(rows):
         yield Check("recovery, slowest incident (calls)", worst, RECOVERY_CALLS, True)
 
 
-def checks(summary, policy="calibrated"):
+def checks(summary: Rows, policy: str = "calibrated") -> list[Check]:
     """Hold a summary to the bars.
 
     Parameters

@@ -1,13 +1,19 @@
 """Work on an existing Dask cluster: the same functions, the same results, other machines."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 CONNECT_SECONDS = 4
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
 class ClusterError(RuntimeError):
     """A Dask cluster cannot be used; the message says why in one sentence."""
 
 
-def connect(address):
+def connect(address: str) -> Any:
     """Connect to a scheduler.
 
     Parameters
@@ -34,12 +40,17 @@ def connect(address):
         raise ClusterError(f"no Dask scheduler answers at {address} ({_first(error)})") from None
 
 
-def _first(error):
+def _first(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return text[0] if text else type(error).__name__
 
 
-def run_on_cluster(function, items, address, progress=None):
+def run_on_cluster(
+    function: Callable[[Item], Outcome],
+    items: Sequence[Item],
+    address: str,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Outcome]:
     """Apply a function to items on a cluster.
 
     Parameters

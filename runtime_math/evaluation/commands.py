@@ -3,20 +3,25 @@
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime_math.progress import Progress
 
+if TYPE_CHECKING:
+    from runtime_math.evaluation.run import Policy, Rows, Task
+
 MODES = ("strict", "hardened")
 
 
-def _refused(error):
+def _refused(error: object) -> click.UsageError:
     return click.UsageError(str(error))
 
 
-def _policies(names, alphas):
+def _policies(names: Sequence[str], alphas: Sequence[float]) -> "list[Policy]":
     from runtime_math.evaluation.run import Policy
 
     found = []
@@ -29,7 +34,7 @@ def _policies(names, alphas):
     return found
 
 
-def _run(tasks, jobs, dask):
+def _run(tasks: "Sequence[Task]", jobs: int, dask: str | None) -> "Rows":
     from runtime_math.evaluation import cluster, run
 
     with Progress() as progress:
@@ -41,7 +46,7 @@ def _run(tasks, jobs, dask):
             raise click.ClickException(str(error)) from None
 
 
-def _write_output(output, results):
+def _write_output(output: Path, results: dict[str, Any]) -> None:
     from runtime_math.evaluation import results as files
 
     if output.suffix == ".json":
@@ -53,7 +58,7 @@ def _write_output(output, results):
     click.echo(f"wrote {output}")
 
 
-def _checked_output(output, suffixes):
+def _checked_output(output: Path | None, suffixes: Sequence[str]) -> None:
     if output is None:
         return
     if output.suffix not in suffixes:
@@ -102,15 +107,30 @@ def _checked_output(output, suffixes):
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="report.html or results.json."
 )
-def evaluate(policies, modes, bases, incidents, seeds, alphas, calls, jobs, dask, output):
+def evaluate(
+    policies: tuple[str, ...],
+    modes: tuple[str, ...],
+    bases: tuple[str, ...],
+    incidents: tuple[str, ...],
+    seeds: str,
+    alphas: tuple[float, ...],
+    calls: int | None,
+    jobs: int,
+    dask: str | None,
+    output: Path | None,
+) -> None:
     """Run policies on labelled scenarios and compare them."""
     from runtime_math.evaluation import results, run, tables
 
     _checked_output(output, (".html", ".json"))
     try:
-        seeds = run.parse_seeds(seeds)
         tasks = run.plan(
-            _policies(policies, alphas), modes, bases or None, incidents or None, seeds, calls
+            _policies(policies, alphas),
+            modes,
+            bases or None,
+            incidents or None,
+            run.parse_seeds(seeds),
+            calls,
         )
     except ValueError as error:
         raise _refused(error) from None
@@ -124,7 +144,7 @@ def evaluate(policies, modes, bases, incidents, seeds, alphas, calls, jobs, dask
         _write_output(output, found)
 
 
-def _figures_of(source, policy, mode, seed):
+def _figures_of(source: str, policy: str, mode: str, seed: int) -> Any:
     from runtime_math.evaluation import report, results, timeline
     from runtime_math.evaluation.run import Policy
     from runtime_math.scenarios import BASES, generate
@@ -166,7 +186,7 @@ def _figures_of(source, policy, mode, seed):
 @click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="N", help="Seed of the scenario."
 )
-def plot(source, output, policy, mode, seed):
+def plot(source: str, output: Path, policy: str, mode: str, seed: int) -> None:
     """Draw a trace, a file of results, or a run of a scenario."""
     from runtime_math.evaluation.report import SUFFIXES, write_figures
 

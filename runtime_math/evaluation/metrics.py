@@ -6,11 +6,15 @@ calls, in which a policy may still be learning.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from runtime_math.scenarios.incidents import INCIDENTS
+from runtime_math.records import Records
+from runtime_math.scenarios import Scenario, incident_named
 
 SETTLED_CALLS = 2000
 RECOVERY_WINDOW = 100
@@ -69,7 +73,7 @@ class IncidentMetrics:
     recovery: int | None
 
 
-def clean_metrics(steps):
+def clean_metrics(steps: Records) -> CleanMetrics:
     """Compute the figures of a clean run from its steps."""
     settled = steps[min(SETTLED_CALLS, len(steps) - 1) :]
     outcome = settled["decision"] & OUTCOME_BITS
@@ -83,7 +87,7 @@ def clean_metrics(steps):
     )
 
 
-def recovery_calls(escalated, end):
+def recovery_calls(escalated: npt.NDArray[np.bool_], end: int) -> int | None:
     """First j such that call end + j is not escalated and at most 5 of 100 from there on are."""
     after = np.asarray(escalated[end:], dtype=np.int64)
     if len(after) < RECOVERY_WINDOW:
@@ -95,9 +99,9 @@ def recovery_calls(escalated, end):
     return int(found[0]) if len(found) else None
 
 
-def incident_metrics(scenario, steps):
+def incident_metrics(scenario: Scenario, steps: Records) -> IncidentMetrics:
     """Compute the figures of a run with an incident from its steps."""
-    kind, calls = INCIDENTS[scenario.incident], scenario.calls
+    kind, calls = incident_named(scenario.incident), scenario.calls
     start, end = scenario.start, scenario.end
     watched = steps["alarm"][start : end + kind.grace].copy()
     if kind.one_family:
@@ -118,17 +122,16 @@ def incident_metrics(scenario, steps):
     )
 
 
-def _quantile(values, share):
+def _quantile(values: Sequence[float | None], share: float) -> float | None:
     present = [value for value in values if value is not None]
     return float(np.quantile(present, share)) if present else None
 
 
-def _mean(values):
-    present = [value for value in values if value is not None]
-    return math.fsum(present) / len(present) if present else None
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
-def summarise_clean(runs):
+def summarise_clean(runs: Sequence[CleanMetrics]) -> dict[str, Any]:
     """Summarise clean runs of one base: means, and false alarms over all calls."""
     return {
         "runs": len(runs),
@@ -141,10 +144,10 @@ def summarise_clean(runs):
     }
 
 
-def summarise_incident(runs):
+def summarise_incident(runs: Sequence[IncidentMetrics]) -> dict[str, Any]:
     """Summarise runs of one incident: median and 90th percentile delay, shares, recovery."""
     delays = [run.delay for run in runs]
-    covered = _mean([run.covered for run in runs])
+    covered = [run.covered for run in runs if run.covered is not None]
     return {
         "runs": len(runs),
         "delay_median": _quantile(delays, 0.5),
@@ -152,12 +155,12 @@ def summarise_incident(runs):
         "missed_percent": 100.0 * _mean([run.missed for run in runs]),
         "pre_alarmed_percent": 100.0 * _mean([run.pre_alarmed for run in runs]),
         "inside_percent": 100.0 * _mean([run.inside for run in runs]),
-        "covered_percent": None if covered is None else 100.0 * covered,
+        "covered_percent": 100.0 * _mean(covered) if covered else None,
         "recovery_median": _quantile([run.recovery for run in runs], 0.5),
         "unrecovered_percent": 100.0 * _mean([run.recovery is None for run in runs]),
     }
 
 
-def as_record(metrics):
+def as_record(metrics: CleanMetrics | IncidentMetrics) -> dict[str, Any]:
     """Plain values of a run's metrics, for results files."""
     return asdict(metrics)

@@ -4,11 +4,21 @@ The palette is that of Okabe and Ito, whose colours stay apart under every commo
 nothing rests on colour alone. Figures have one legend.
 """
 
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import numpy.typing as npt
 
 from runtime_math.calibrated.streams import Stream
-from runtime_math.evaluation.run import CLEAN
+from runtime_math.evaluation.run import CLEAN, Rows
+from runtime_math.evaluation.timeline import Timeline
 from runtime_math.faithful.signals import Signal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE, BLACK, GREY = "#0072B2", "#D55E00", "#CC79A7", "#000000", "#999999"
@@ -33,7 +43,9 @@ POLICY_MARKS = {"faithful": (GREY, "s"), "calibrated": (BLUE, "o")}
 OTHER_MARKS = ((ORANGE, "^"), (GREEN, "D"), (VERMILION, "v"), (PURPLE, "P"), (SKY, "X"))
 
 
-def _new_figure(rows, heights, size):
+def _new_figure(
+    rows: int, heights: Sequence[float] | None, size: tuple[float, float]
+) -> "tuple[Figure, Any]":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
@@ -41,19 +53,20 @@ def _new_figure(rows, heights, size):
     return figure, np.atleast_1d(axes)
 
 
-def _tidy(axes):
+def _tidy(axes: Any) -> None:
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0)
 
 
-def _shade(axes, window):
+def _shade(axes: Any, window: tuple[int, int] | None) -> None:
     if window is not None:
         for axis in axes:
             axis.axvspan(*window, color=YELLOW, alpha=0.30, lw=0, label="incident", zorder=0)
 
 
-def _plot_evidence(axis, timeline):
+def _plot_evidence(axis: "Axes", timeline: Timeline) -> None:
+    assert timeline.evidence is not None and timeline.threshold is not None
     calls = np.arange(len(timeline.evidence))
     total = timeline.evidence.sum(axis=1)
     height = np.log10(1.0 + total)
@@ -72,7 +85,7 @@ def _plot_evidence(axis, timeline):
     axis.set_ylabel("evidence\n(log, split by share)")
 
 
-def _plot_risk(axis, timeline):
+def _plot_risk(axis: "Axes", timeline: Timeline) -> None:
     risk = np.maximum(timeline.risk_ppm, 1)
     axis.plot(np.arange(len(risk)), risk, color=PURPLE, lw=0.8, label="risk")
     axis.axhline(timeline.trigger_ppm, color=BLACK, ls="--", lw=1, label="threshold")
@@ -81,12 +94,12 @@ def _plot_risk(axis, timeline):
     axis.set_ylabel("risk (ppm)")
 
 
-def _share_of(flags):
+def _share_of(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     window = np.ones(WINDOW_CALLS) / WINDOW_CALLS
     return np.convolve(flags.astype(float), window)[: len(flags)]
 
 
-def _plot_escalation(axis, timeline):
+def _plot_escalation(axis: "Axes", timeline: Timeline) -> None:
     calls = np.arange(len(timeline.escalated))
     share = 100 * _share_of(timeline.escalated)
     axis.plot(calls, share, color=BLACK, lw=1, label=f"escalated, of the last {WINDOW_CALLS}")
@@ -98,7 +111,7 @@ def _plot_escalation(axis, timeline):
     axis.set_ylabel("escalated (%)")
 
 
-def _plot_cost(axis, timeline):
+def _plot_cost(axis: "Axes", timeline: Timeline) -> None:
     calls = np.arange(len(timeline.cost_ns))
     known = np.isfinite(timeline.cost_ns)
     cost = np.maximum(timeline.cost_ns, 1.0)
@@ -110,8 +123,8 @@ def _plot_cost(axis, timeline):
     axis.set_xlabel("call")
 
 
-def _one_legend(figure, axes, markerscale=1):
-    entries = {}
+def _one_legend(figure: "Figure", axes: Any, markerscale: float = 1) -> None:
+    entries: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
@@ -126,7 +139,7 @@ def _one_legend(figure, axes, markerscale=1):
     )
 
 
-def timeline_figure(timeline):
+def timeline_figure(timeline: Timeline) -> "Figure":
     """Draw a run: evidence by stream, risk and trigger, alarms and escalated calls, costs.
 
     Parameters
@@ -152,7 +165,7 @@ def timeline_figure(timeline):
     return figure
 
 
-def comparison_figure(timelines):
+def comparison_figure(timelines: Sequence[Timeline]) -> "Figure":
     """Draw several policies on the same traffic: escalation and cost of each, one above another.
 
     Parameters
@@ -177,7 +190,7 @@ def comparison_figure(timelines):
     return figure
 
 
-def codes_figure(timeline):
+def codes_figure(timeline: Timeline) -> "Figure":
     """Draw the heat map of all monitors' codes over time; each column shows the highest code.
 
     Parameters
@@ -192,6 +205,7 @@ def codes_figure(timeline):
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
     codes = timeline.codes
+    assert codes is not None
     edges = np.unique(np.linspace(0, len(codes), LARGEST_COLUMNS + 1).astype(int))
     columns = np.maximum.reduceat(codes, edges[:-1], axis=0).T
     figure, (axis,) = _new_figure(1, [1], (9, 7))
@@ -216,12 +230,12 @@ def codes_figure(timeline):
     return figure
 
 
-def _marks(labels):
+def _marks(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
     others = iter(OTHER_MARKS * 3)
     return {label: POLICY_MARKS.get(label) or next(others) for label in labels}
 
 
-def _plain_numbers(axis):
+def _plain_numbers(axis: "Axis") -> None:
     """Label the ticks of a logarithmic axis with plain numbers."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -229,7 +243,7 @@ def _plain_numbers(axis):
     axis.set_minor_formatter(NullFormatter())
 
 
-def summary_figure(summary, mode):
+def summary_figure(summary: Rows, mode: str) -> "Figure":
     """Draw delays, escalation inside incidents and clean escalation, one mark for each policy.
 
     Parameters
@@ -275,17 +289,21 @@ def summary_figure(summary, mode):
     return figure
 
 
-def _alpha_of(label):
+def _alpha_of(label: str) -> float | None:
     parts = label.split()
     return float(parts[1]) / 100 if len(parts) == 3 and parts[2] == "%" else None
 
 
-def alphas_in(summary):
+def alphas_in(summary: Rows) -> list[float]:
     """Settings of alpha_alarm for which a summary has figures, ascending."""
-    return sorted({_alpha_of(row["policy"]) for row in summary} - {None})
+    return sorted({alpha for row in summary if (alpha := _alpha_of(row["policy"])) is not None})
 
 
-def alpha_figure(summary, mode, incidents=("adv2", "adv5", "adv20", "onefam", "tail", "lat2")):
+def alpha_figure(
+    summary: Rows,
+    mode: str,
+    incidents: Sequence[str] = ("adv2", "adv5", "adv20", "onefam", "tail", "lat2"),
+) -> "Figure":
     """Draw what a larger share of false alarms buys: delays and clean escalation over alpha.
 
     Parameters

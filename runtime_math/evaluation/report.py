@@ -3,13 +3,20 @@
 import base64
 import html
 import io
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from runtime_math.evaluation import plots, timeline
 from runtime_math.evaluation.acceptance import checks
-from runtime_math.evaluation.run import CLEAN, Policy
+from runtime_math.evaluation.run import CLEAN, Policy, Rows
 from runtime_math.evaluation.tables import CLEAN_COLUMNS, INCIDENT_COLUMNS, formatted
+from runtime_math.evaluation.timeline import Timeline
 from runtime_math.scenarios import generate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".html")
 DOTS_PER_INCH = 150
@@ -28,14 +35,14 @@ figure { margin: 1rem 0; } img { max-width: 100%; } figcaption { color: #444; }
 """
 
 
-def image_bytes(figure, suffix):
+def image_bytes(figure: "Figure", suffix: str) -> bytes:
     """A figure as the bytes of a PNG or SVG file."""
     stream = io.BytesIO()
     figure.savefig(stream, format=suffix.lstrip("."), dpi=DOTS_PER_INCH)
     return stream.getvalue()
 
 
-def page(title, body):
+def page(title: str, body: str) -> str:
     """A whole HTML page that needs nothing from elsewhere."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -45,7 +52,7 @@ def page(title, body):
     )
 
 
-def embedded(figure, caption):
+def embedded(figure: "Figure", caption: str) -> str:
     """A figure as HTML, its image inside."""
     data = base64.b64encode(image_bytes(figure, ".png")).decode()
     text = html.escape(caption)
@@ -55,7 +62,9 @@ def embedded(figure, caption):
     )
 
 
-def write_figures(path, figures, title):
+def write_figures(
+    path: str | os.PathLike[str], figures: Sequence[tuple["Figure", str]], title: str
+) -> list[Path]:
     """Write figures to a file by its suffix.
 
     Parameters
@@ -84,7 +93,7 @@ def write_figures(path, figures, title):
     return written
 
 
-def figures_of_timeline(run):
+def figures_of_timeline(run: Timeline) -> list[tuple["Figure", str]]:
     """The pictures of one run, with captions."""
     found = [(plots.timeline_figure(run), run.title)]
     if run.codes is not None:
@@ -92,7 +101,7 @@ def figures_of_timeline(run):
     return found
 
 
-def figures_of_results(results):
+def figures_of_results(results: dict[str, Any]) -> list[tuple["Figure", str]]:
     """The pictures of an evaluation's results, with captions."""
     found = []
     summary = results["summary"]
@@ -104,7 +113,7 @@ def figures_of_results(results):
     return found
 
 
-def _table(columns, rows):
+def _table(columns: Sequence[tuple[str, str, str]], rows: Rows) -> str:
     heads = "".join(f"<th>{html.escape(name)}</th>" for name, _, _ in columns)
     lines = [f"<table><thead><tr><th>scenario</th><th>policy</th>{heads}</tr></thead><tbody>"]
     for row in rows:
@@ -114,7 +123,7 @@ def _table(columns, rows):
     return "\n".join([*lines, "</tbody></table>"])
 
 
-def _acceptance(summary):
+def _acceptance(summary: Rows) -> str:
     found = checks(summary)
     if not found:
         return ""
@@ -131,7 +140,7 @@ def _acceptance(summary):
     return "\n".join([*lines, "</tbody></table>"])
 
 
-def _timelines(results):
+def _timelines(results: dict[str, Any]) -> str:
     """Timelines of some of the evaluated incidents, run again with the first seed."""
     runs = results["runs"]
     shown = []
@@ -151,7 +160,7 @@ def _timelines(results):
     return "<h2>Runs</h2>\n" + "\n".join(shown) if shown else ""
 
 
-def report(results):
+def report(results: dict[str, Any]) -> str:
     """The report of an evaluation as one HTML page.
 
     Parameters

@@ -1,13 +1,15 @@
 """Results files: data first. Every run with its metrics, and what is needed to repeat it."""
 
 import json
+import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from runtime_math.evaluation import metrics
-from runtime_math.evaluation.run import CLEAN
+from runtime_math.evaluation.run import CLEAN, Rows
 
 FORMAT = "runtime-math evaluation"
 VERSION = 1
@@ -17,7 +19,7 @@ class ResultsError(ValueError):
     """A results file cannot be read: not one, damaged, or of another version."""
 
 
-def document(runs, command=None):
+def document(runs: Rows, command: str | None = None) -> dict[str, Any]:
     """Results as one JSON-able value.
 
     Parameters
@@ -46,7 +48,7 @@ def document(runs, command=None):
     }
 
 
-def summarise(runs):
+def summarise(runs: Rows) -> Rows:
     """Summarise runs over seeds.
 
     Returns
@@ -55,7 +57,7 @@ def summarise(runs):
         One per mode, scenario and policy, in the order of first appearance: ``mode``, ``kind``,
         ``scenario``, ``policy`` and the summary's figures.
     """
-    groups = {}
+    groups: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
     for run in runs:
         key = run["mode"], run["kind"], run["scenario"], run["policy"]
         groups.setdefault(key, []).append(run["metrics"])
@@ -71,12 +73,12 @@ def summarise(runs):
     return rows
 
 
-def write(path, results):
+def write(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
     """Write a results file."""
     Path(path).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
-def read(path):
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a results file.
 
     Raises

@@ -1,19 +1,25 @@
 """Running policies on scenarios: the plan, one run, and many runs on this machine or a cluster."""
 
 import itertools
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from runtime_math.evaluation import metrics
-from runtime_math.scenarios import BASES, INCIDENTS, base_named, generate, incident_named
+from runtime_math.records import Records
+from runtime_math.scenarios import BASES, INCIDENTS, Scenario, base_named, generate, incident_named
 from runtime_math.types import SafetyLevel
 
 POLICIES = ("faithful", "calibrated")
 DEFAULT_SEEDS = tuple(range(300, 308))
 CLEAN = "clean"
 INCIDENT = "incident"
+
+Rows: TypeAlias = Sequence[dict[str, Any]]
+"""Rows of results or of a summary: named figures."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,12 @@ class Policy:
     name: str
     alpha_alarm: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.name not in POLICIES:
             raise ValueError(f"unknown policy {self.name!r}; there are {' and '.join(POLICIES)}")
 
     @property
-    def label(self):
+    def label(self) -> str:
         """Name with the setting, where one is given."""
         if self.alpha_alarm is None:
             return self.name
@@ -55,7 +61,7 @@ class Task:
     calls: int | None = None
 
 
-def parse_seeds(text):
+def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds from text such as ``300-307`` or ``1,2,5-7``.
 
     Examples
@@ -67,7 +73,7 @@ def parse_seeds(text):
         ...
     ValueError: seeds must look like 300-307 or 1,2,5-7, got '5-'
     """
-    seeds = []
+    seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
@@ -79,7 +85,14 @@ def parse_seeds(text):
     return tuple(dict.fromkeys(seeds))
 
 
-def plan(policies, modes, bases=None, incidents=None, seeds=DEFAULT_SEEDS, calls=None):
+def plan(
+    policies: Sequence[Policy],
+    modes: Sequence[str],
+    bases: Sequence[str] | None = None,
+    incidents: Sequence[str] | None = None,
+    seeds: Sequence[int] = DEFAULT_SEEDS,
+    calls: int | None = None,
+) -> list[Task]:
     """List the runs of an evaluation.
 
     Parameters
@@ -114,13 +127,13 @@ def plan(policies, modes, bases=None, incidents=None, seeds=DEFAULT_SEEDS, calls
     ]
 
 
-def scenario_of(task):
+def scenario_of(task: Task) -> Scenario:
     """Generate the scenario of a task."""
     incident = task.scenario if task.kind == INCIDENT else None
     return generate(task.base, incident=incident, seed=task.seed, calls=task.calls)
 
 
-def policy_record(policy, mode, settings):
+def policy_record(policy: Policy, mode: str, settings: dict[str, Any]) -> Records:
     """New record of the calibrated policy alone, with a scenario's settings."""
     from runtime_math.calibrated.state import new_state
 
@@ -129,7 +142,7 @@ def policy_record(policy, mode, settings):
     return new_state(SafetyLevel[mode.upper()], monitors="none", **settings)["policy"]
 
 
-def run_scenario(policy, mode, scenario):
+def run_scenario(policy: Policy, mode: str, scenario: Scenario) -> Records:
     """Run a policy over a scenario.
 
     Parameters
@@ -155,10 +168,11 @@ def run_scenario(policy, mode, scenario):
     return steps
 
 
-def run_task(task):
+def run_task(task: Task) -> dict[str, Any]:
     """Make one run; returns its record for the results: task and metrics as plain values."""
     scenario = scenario_of(task)
     steps = run_scenario(task.policy, task.mode, scenario)
+    figures: metrics.CleanMetrics | metrics.IncidentMetrics
     if task.kind == CLEAN:
         figures = metrics.clean_metrics(steps)
     else:
@@ -169,11 +183,15 @@ def run_task(task):
     return record
 
 
-def _ignore(done, total):
+def _ignore(done: int, total: int) -> None:
     pass
 
 
-def _in_order(results, tasks, progress):
+def _in_order(
+    results: Iterable[tuple[int, dict[str, Any]]],
+    tasks: Sequence[Task],
+    progress: Callable[[int, int], object],
+) -> list[dict[str, Any]]:
     done = {}
     for index, record in results:
         done[index] = record
@@ -181,7 +199,9 @@ def _in_order(results, tasks, progress):
     return [done[index] for index in range(len(tasks))]
 
 
-def run_here(tasks, jobs=1, progress=_ignore):
+def run_here(
+    tasks: Sequence[Task], jobs: int = 1, progress: Callable[[int, int], object] = _ignore
+) -> list[dict[str, Any]]:
     """Make runs in this process, or in several.
 
     Parameters

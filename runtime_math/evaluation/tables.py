@@ -1,9 +1,14 @@
 """Tables of an evaluation for the terminal: policies side by side, then the acceptance bars."""
 
 import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from runtime_math.evaluation.acceptance import checks
-from runtime_math.evaluation.run import CLEAN
+from runtime_math.evaluation.run import CLEAN, Rows
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WIDTH = 100
 
@@ -24,12 +29,12 @@ INCIDENT_COLUMNS = (
 )
 
 
-def formatted(value, pattern):
+def formatted(value: float | None, pattern: str) -> str:
     """A figure as text; a dash where there is none."""
     return "-" if value is None else pattern.format(value)
 
 
-def _table(title, columns, rows):
+def _table(title: str, columns: Sequence[tuple[str, str, str]], rows: Rows) -> "Table":
     from rich import box
     from rich.table import Table
 
@@ -47,7 +52,7 @@ def _table(title, columns, rows):
     return table
 
 
-def acceptance_table(summary):
+def acceptance_table(summary: Rows) -> "Table | None":
     """Rich table of the bars, or None when the calibrated policy was not run."""
     from rich import box
     from rich.table import Table
@@ -57,13 +62,10 @@ def acceptance_table(summary):
         return None
     table = Table(title="calibrated policy beside its bars", title_justify="left")
     table.box = box.SIMPLE_HEAD
-    for name, justify in (
-        ("figure", "left"),
-        ("measured", "right"),
-        ("bar", "right"),
-        ("", "left"),
-    ):
-        table.add_column(name, justify=justify)
+    table.add_column("figure")
+    table.add_column("measured", justify="right")
+    table.add_column("bar", justify="right")
+    table.add_column("")
     for check in found:
         sign = "<=" if check.at_most else ">="
         verdict = "met" if check.met else "NOT MET"
@@ -72,7 +74,7 @@ def acceptance_table(summary):
     return table
 
 
-def render(summary):
+def render(summary: Rows) -> str:
     """All tables of a summary as text.
 
     Parameters
@@ -82,7 +84,8 @@ def render(summary):
     """
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
+    text = io.StringIO()
+    console = Console(file=text, width=WIDTH, color_system=None)
     for mode in dict.fromkeys(row["mode"] for row in summary):
         rows = [row for row in summary if row["mode"] == mode]
         clean = [row for row in rows if row["kind"] == CLEAN]
@@ -94,4 +97,4 @@ def render(summary):
     bars = acceptance_table(summary)
     if bars is not None:
         console.print(bars)
-    return console.file.getvalue().rstrip()
+    return text.getvalue().rstrip()

@@ -1,8 +1,11 @@
 """One run call by call, from a scenario or a recorded trace: what a timeline picture shows."""
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from runtime_math.calibrated import state
 from runtime_math.calibrated.calls import LEAN
@@ -12,12 +15,13 @@ from runtime_math.calibrated.recording import kernel_arguments
 from runtime_math.calibrated.streams import GLOBAL_COUNT, STREAM_COUNT
 from runtime_math.decision import RISK_MASK
 from runtime_math.evaluation import loop
-from runtime_math.evaluation.run import policy_record
+from runtime_math.evaluation.run import Policy, policy_record
 from runtime_math.faithful.calls import FAITHFUL
 from runtime_math.faithful.signals import SIGNAL_COUNT
 from runtime_math.faithful.state import new_state
 from runtime_math.numerics.compilation import jitted
-from runtime_math.records import RESULT, EventKind
+from runtime_math.records import RESULT, EventKind, Records
+from runtime_math.scenarios import Scenario
 from runtime_math.trace import read_events
 from runtime_math.types import FAMILY_COUNT, SafetyLevel
 
@@ -54,16 +58,16 @@ class Timeline:
     policy: str
     trigger_ppm: int
     threshold: float | None
-    risk_ppm: np.ndarray
-    cost_ns: np.ndarray
-    escalated: np.ndarray
-    alarm: np.ndarray
-    evidence: np.ndarray | None = None
-    codes: np.ndarray | None = None
-    window: tuple | None = None
+    risk_ppm: npt.NDArray[np.int64]
+    cost_ns: npt.NDArray[np.float64]
+    escalated: npt.NDArray[np.bool_]
+    alarm: npt.NDArray[np.bool_]
+    evidence: npt.NDArray[np.float64] | None = None
+    codes: npt.NDArray[np.uint8] | None = None
+    window: tuple[int, int] | None = None
 
 
-def of_scenario(policy, mode, scenario):
+def of_scenario(policy: Policy, mode: str, scenario: Scenario) -> Timeline:
     """Run a policy on a scenario and keep what a picture needs.
 
     Parameters
@@ -103,7 +107,7 @@ def of_scenario(policy, mode, scenario):
 
 
 @jitted
-def _watch_events(states, events, results, evidence, alarm):
+def _watch_events(states: Any, events: Any, results: Any, evidence: Any, alarm: Any) -> None:
     state = states[0]
     for row in range(events.shape[0]):
         alarm[row] = in_alarm(state.policy, int(events[row].family))
@@ -115,7 +119,7 @@ def _watch_events(states, events, results, evidence, alarm):
                 evidence[row, GLOBAL_COUNT + own] += state.policy.family_evidence[family, own]
 
 
-def _watch_codes(states, events, results):
+def _watch_codes(states: Records, events: Records, results: Records) -> npt.NDArray[np.uint8]:
     codes = np.zeros((len(events), SIGNAL_COUNT), np.uint8)
     for row in range(len(events)):
         FAITHFUL.replay_rows(states, events[row : row + 1], results[row : row + 1])
@@ -123,7 +127,7 @@ def _watch_codes(states, events, results):
     return codes
 
 
-def _decided_costs(events, decided):
+def _decided_costs(events: Records, decided: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Cost observed after each decision, before the next one; NaN where there was none."""
     owner = np.cumsum(decided) - 1
     costs = np.full(int(decided.sum()), np.nan)
@@ -132,7 +136,7 @@ def _decided_costs(events, decided):
     return costs
 
 
-def of_trace(path):
+def of_trace(path: str | os.PathLike[str]) -> Timeline:
     """Replay a recorded trace and keep what a picture needs.
 
     Parameters
@@ -183,7 +187,7 @@ def of_trace(path):
     )
 
 
-def _all_events(path):
+def _all_events(path: str | os.PathLike[str]) -> Records:
     parts, count = [], 0
     for events, _ in read_events(path):
         parts.append(events)

@@ -46,6 +46,7 @@ from runtime_math.monitors import (
 )
 from runtime_math.numerics.c_function import CompileProgress
 from runtime_math.numerics.compilation import entry_jitted, jitted
+from runtime_math.records import Records
 
 SNAPSHOT = np.dtype(
     [
@@ -156,11 +157,10 @@ class KernelSnapshot(namedtuple("KernelSnapshot", SNAPSHOT.names)):  # type: ign
 
     __slots__ = ()
 
-    def __str__(self):
-        width = max(map(len, self._fields))
-        return "\n".join(
-            f"{name:{width}}  {value}" for name, value in zip(self._fields, self, strict=True)
-        )
+    def __str__(self) -> str:
+        figures: dict[str, int | float] = self._asdict()
+        width = max(map(len, figures))
+        return "\n".join(f"{name:{width}}  {value}" for name, value in figures.items())
 
 
 @jitted
@@ -325,7 +325,7 @@ def fill_snapshot(states, mode, snapshots):
     fill_code_fields(state, out)
 
 
-def take_snapshot(states, mode):
+def take_snapshot(states: Records, mode: int) -> KernelSnapshot:
     """Snapshot of a state.
 
     Parameters

@@ -5,6 +5,7 @@ bytes: nothing else remembers anything.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from runtime_math import monitors
 from runtime_math.faithful.signals import SIGNAL_COUNT
 from runtime_math.monitors import KERNEL_MONITOR_NAMES, eprocess, operator_norm, risk
 from runtime_math.numerics.compilation import interpreted
-from runtime_math.types import FAMILY_COUNT, PROBE_COUNT
+from runtime_math.records import Records
+from runtime_math.types import FAMILY_COUNT, PROBE_COUNT, SafetyLevel
 
 NEUTRAL_BIAS = 1
 
@@ -58,7 +60,7 @@ _INIT_ARGUMENTS = {
 }
 
 
-def copied(states):
+def copied(states: Records) -> Records:
     """Copy of an array of states, padding included: NumPy's own copy leaves that to chance."""
     return states.view(np.uint8).copy().view(states.dtype)
 
@@ -66,18 +68,18 @@ def copied(states):
 class _Fields:
     """Attribute access to a record's fields, as jitted code has it, whatever their names."""
 
-    def __init__(self, record):
+    def __init__(self, record: np.void) -> None:
         object.__setattr__(self, "_record", record)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         value = self._record[name]
         return _Fields(value) if value.dtype.names else value
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         self._record[name] = value
 
 
-def new_state(mode, count=1):
+def new_state(mode: SafetyLevel | int, count: int = 1) -> Records:
     """States of new kernels.
 
     Parameters
@@ -102,7 +104,7 @@ def new_state(mode, count=1):
 
 
 @functools.cache
-def _newborn(mode):
+def _newborn(mode: int) -> Records:
     """Bytes of a new kernel, to be copied."""
     newborn = np.zeros(1, KERNEL_STATE)
     newborn["mode"] = mode

@@ -17,6 +17,9 @@ validates what comes from Python, then calls the very same functions.
 
 import functools
 import inspect
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 import numba
 import numpy as np
@@ -24,7 +27,9 @@ import numpy as np
 from runtime_math.numerics.builtins.direct_call import direct_call
 from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.c_function import CFunction
-from runtime_math.validation import (  # noqa: F401 - monitors take their validators from here
+from runtime_math.records import Records
+from runtime_math.validation import (
+    Validator,
     finite,
     flag,
     integer,
@@ -37,10 +42,31 @@ from runtime_math.validation import (  # noqa: F401 - monitors take their valida
     vector,
 )
 
+# Monitors take their validators from here.
+__all__ = [
+    "Monitor",
+    "finite",
+    "flag",
+    "integer",
+    "member",
+    "named",
+    "operation",
+    "reading",
+    "real",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "vector",
+]
+
+Result = TypeVar("Result")
+Summary = TypeVar("Summary", bound=tuple[Any, ...])
+
 _AVAILABLE = available()
 
 
-class operation:
+class operation(Generic[Result]):
     """Descriptor that turns a jitted ``function(state, ...)`` into a validating method.
 
     Parameters
@@ -57,58 +83,82 @@ class operation:
     All arguments are validated before the function is called, so a refused call changes nothing.
     """
 
-    def __init__(self, function, /, returns=None, **parameters):
+    @overload
+    def __init__(
+        self: "operation[Any]", function: Any, /, returns: None = None, **parameters: Validator
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self, function: Any, /, returns: Callable[[Any], Result], **parameters: Validator
+    ) -> None: ...
+
+    def __init__(
+        self,
+        function: Any,
+        /,
+        returns: Callable[[Any], Result] | None = None,
+        **parameters: Validator,
+    ) -> None:
         code = function.py_func.__code__
         expected = list(code.co_varnames[1 : code.co_argcount])
         if expected != list(parameters):
             raise TypeError(f"{function.__name__} takes {expected}, not {list(parameters)}")
         self._function = function
-        self._enter = None
+        self._enter: Callable[..., Any] | None = None
         self._returns = returns
         self._validators = parameters
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
 
-    def __set_name__(self, owner, name):
+    def __set_name__(self, owner: type, name: str) -> None:
         self.__name__ = name
         self._owner = owner
 
     @functools.cached_property
-    def _signature(self):
+    def _signature(self) -> inspect.Signature:
         return inspect.Signature(
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            for name in self._validators
+            [
+                inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+                for name in self._validators
+            ]
         )
 
-    def _caller(self, monitor):
+    def _caller(self, monitor: "Monitor") -> Callable[..., Any]:
         """What calls the compiled function on a monitor's record, which it keeps alive."""
         storage, address = monitor._storage, monitor._address
         if not _AVAILABLE:
             return functools.partial(self._function, storage[0])
 
-        def call(*checked):
+        def call(*checked: Any) -> Any:
             enter = self._enter or self._compiled(storage.dtype, checked)
             return enter(address, *checked)
 
         return call
 
-    def _compiled(self, dtype, checked):
+    def _compiled(self, dtype: np.dtype[Any], checked: tuple[Any, ...]) -> Callable[..., Any]:
         kinds = map(numba.typeof, checked)
         compiled = CFunction(self._function.py_func, numba.from_dtype(dtype), *kinds)
         self._enter = direct_call(compiled)
         return self._enter
 
-    def __get__(self, instance, owner=None):
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(self, instance: "Monitor", owner: type | None = None) -> Callable[..., Result]: ...
+
+    def __get__(self, instance: "Monitor | None", owner: type | None = None) -> Any:
         if instance is None:
             return self
         # The instance's own attribute hides this descriptor from now on.
         vars(instance)[self.__name__] = method = self._method(self._caller(instance))
         return method
 
-    def _method(self, call):
+    def _method(self, call: Callable[..., Any]) -> Callable[..., Any]:
         validators, returns = list(self._validators.items()), self._returns
 
-        def method(*arguments, **keywords):
+        def method(*arguments: Any, **keywords: Any) -> Any:
             if keywords or len(arguments) != len(validators):
                 arguments = self._signature.bind(*arguments, **keywords).args
             checked = [
@@ -120,14 +170,31 @@ class operation:
 
         method.__name__ = self.__name__
         method.__doc__ = self.__doc__
-        method.__signature__ = self._signature
+        method.__signature__ = self._signature  # type: ignore[attr-defined]
         return method
 
 
-class reading(operation):
+class reading(operation[Result]):
     """An `operation` without arguments, read as a property: ``monitor.state``."""
 
-    def __get__(self, instance, owner=None):
+    if TYPE_CHECKING:  # the inherited overloads speak of operations
+
+        @overload
+        def __init__(self: "reading[Any]", function: Any, /) -> None: ...
+
+        @overload
+        def __init__(self, function: Any, /, returns: Callable[[Any], Result]) -> None: ...
+
+        def __init__(self, function: Any, /, returns: Any = None) -> None: ...
+
+    # A property gives the result, an operation something to call.
+    @overload  # type: ignore[override]
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(self, instance: "Monitor", owner: type | None = None) -> Result: ...
+
+    def __get__(self, instance: "Monitor | None", owner: type | None = None) -> Any:
         if instance is None:
             return self
         result = self._caller(instance)()
@@ -142,17 +209,17 @@ class Monitor:
     the validators in ``PARAMETERS`` (name -> (validator, default)).
     """
 
-    STATE: np.dtype
-    PARAMETERS: dict = {}
-    initialise = None
+    STATE: np.dtype[Any]
+    PARAMETERS: dict[str, tuple[Validator, Any]] = {}
+    initialise: Any = None
 
-    def __init_subclass__(cls, **keywords):
+    def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         initialise = cls.__dict__.get("initialise")
         if initialise is not None:
             cls.initialise = staticmethod(initialise)
 
-    def __init__(self, **parameters):
+    def __init__(self, **parameters: Any) -> None:
         unknown = set(parameters) - set(self.PARAMETERS)
         if unknown:
             raise TypeError(f"{type(self).__name__} has no parameter {sorted(unknown)[0]!r}")
@@ -163,42 +230,42 @@ class Monitor:
         self._bind(np.zeros(1, self.STATE))
         self.initialise(self.record, *self._parameters)
 
-    def _bind(self, storage):
+    def _bind(self, storage: Records) -> None:
         self._storage = storage
         self._address = storage.ctypes.data
         self.record = storage[0]
 
-    def reset(self):
+    def reset(self) -> None:
         """Return to the state at construction."""
         fresh = np.zeros(1, self.STATE)
         self.initialise(fresh[0], *self._parameters)
         self._storage[:] = fresh
 
-    def copy(self):
+    def copy(self) -> Self:
         """Return an independent monitor with the same state."""
         twin = object.__new__(type(self))
         twin.__setstate__(self.__getstate__())
         return twin
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {"parameters": self._parameters, "state": self._storage.tobytes()}
 
-    def __setstate__(self, saved):
+    def __setstate__(self, saved: dict[str, Any]) -> None:
         vars(self).clear()
         self._parameters = saved["parameters"]
         self._bind(np.frombuffer(bytearray(saved["state"]), self.STATE))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.STATE.itemsize} bytes>"
 
 
-def named(summary_type, **enumerations):
+def named(summary_type: type[Summary], **enumerations: type[IntEnum]) -> Callable[[Any], Summary]:
     """Make a converter that gives fields of a summary tuple their enum types."""
 
     @functools.wraps(summary_type)
-    def convert(values):
-        return values._replace(
-            **{field: kind(getattr(values, field)) for field, kind in enumerations.items()}
-        )
+    def convert(values: Any) -> Summary:
+        members = {field: kind(getattr(values, field)) for field, kind in enumerations.items()}
+        replaced: Summary = values._replace(**members)
+        return replaced
 
     return convert

@@ -1,6 +1,8 @@
 """Jitted functions of one signature as C functions, for compiled callers."""
 
 import functools
+from collections.abc import Callable
+from typing import Any, Self
 
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
@@ -19,19 +21,19 @@ class CFunction:
         The signature.
     """
 
-    def __init__(self, function, *argument_types):
+    def __init__(self, function: Callable[..., Any], *argument_types: Any) -> None:
         self.dispatcher = entry_jitted(function)
         self.argument_types = argument_types
 
     @functools.cached_property
-    def result(self):
+    def result(self) -> Any:
         """Numba's result of the compilation."""
         with CompileProgress():
             self.dispatcher.compile(self.argument_types)
         return self.dispatcher.overloads[self.argument_types]
 
     @functools.cached_property
-    def c_address(self):
+    def c_address(self) -> int:
         """Address of the machine code."""
         result = self.result
         with global_compiler_lock:
@@ -41,13 +43,13 @@ class CFunction:
 class CompileProgress(event.Listener):
     """Tells on a terminal what is being compiled, once it takes long."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._count = 0
         self._progress = Progress()
         event.register("numba:compile", self)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         event.unregister("numba:compile", self)
         seconds = self._progress.seconds
         self._progress.end(f"compiled {self._count} functions in {seconds:.0f} s")

@@ -15,6 +15,7 @@ import dis
 import functools
 import os
 from types import FunctionType
+from typing import Any
 
 import numba
 from numba.core.registry import CPUDispatcher
@@ -60,7 +61,7 @@ def _make(kind, function, options):
     return getattr(numba_internals, kind)(function, options)
 
 
-def jitted(function=None, /, **options):
+def jitted(function: Any = None, /, **options: Any) -> Any:
     """Compile a function with Numba under the rules of this project, for use by jitted code.
 
     Calling it from Python works, too; the machine code for that is made at the first such call.
@@ -89,7 +90,7 @@ def jitted(function=None, /, **options):
     return _make("LinkedDispatcher", function, {**_OPTIONS, **options})
 
 
-def entry_jitted(function=None, /, **options):
+def entry_jitted(function: Any = None, /, **options: Any) -> Any:
     """Compile a function that Python, or users' jitted code, enters; keep the result on disk.
 
     Parameters

@@ -1,6 +1,8 @@
 """Functions of one signature that Python calls with plain values, without Numba's dispatch."""
 
 import functools
+from collections.abc import Callable
+from typing import Any, Self
 
 from runtime_math.numerics.builtins.direct_call import direct_call
 from runtime_math.numerics.builtins.emission import available
@@ -18,16 +20,16 @@ class EntryPoint(CFunction):
         The signature.
     """
 
-    def __init__(self, *argument_types):
+    def __init__(self, *argument_types: Any) -> None:
         self.argument_types = argument_types
 
-    def __call__(self, function):
+    def __call__(self, function: Callable[..., Any]) -> Self:
         super().__init__(function, *self.argument_types)
         functools.update_wrapper(self, function)
         return self
 
     @functools.cached_property
-    def address_call(self):
+    def address_call(self) -> Callable[..., Any]:
         """The machine code as a Python callable; positional arguments of exactly the signature."""
         if available():
             return direct_call(self)

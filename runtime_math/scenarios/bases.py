@@ -14,11 +14,16 @@ sensible default would accept) says so in `settings`; evaluations hand it to the
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from runtime_math.scenarios import traffic as draw
+from runtime_math.scenarios.traffic import PerCall
 from runtime_math.types import FAMILY_COUNT
+
+Fill: TypeAlias = Callable[[draw.Traffic], None]
 
 BASES: dict[str, "Base"] = {}
 
@@ -47,14 +52,14 @@ class Base:
 
     name: str
     description: str
-    fill: Callable
-    settings: dict = field(default_factory=dict)
+    fill: Fill
+    settings: dict[str, float] = field(default_factory=dict)
 
 
-def base(name, description, **settings):
+def base(name: str, description: str, **settings: float) -> Callable[[Fill], Fill]:
     """Register the decorated ``fill(traffic)`` as a clean base."""
 
-    def register(function):
+    def register(function: Fill) -> Fill:
         BASES[name] = Base(name, description, function, settings)
         return function
 
@@ -62,13 +67,13 @@ def base(name, description, **settings):
 
 
 def fill(
-    traffic,
+    traffic: draw.Traffic,
     *,
-    families=None,
-    adverse_rate=draw.ADVERSE_RATE,
-    mean_contention=draw.MEAN_CONTENTION,
-    cost_factor=1.0,
-):
+    families: npt.NDArray[np.uint8] | None = None,
+    adverse_rate: PerCall = draw.ADVERSE_RATE,
+    mean_contention: PerCall = draw.MEAN_CONTENTION,
+    cost_factor: PerCall = 1.0,
+) -> None:
     """Draw every property of every call; rates, means and factors may be one number per call.
 
     Parameters
@@ -97,35 +102,35 @@ def fill(
 
 
 @base("single", "family 2 only")
-def _single(traffic):
+def _single(traffic: draw.Traffic) -> None:
     fill(traffic, families=np.full(len(traffic), 2, dtype=np.uint8))
 
 
 @base("nine", "all nine families, independent calls")
-def _nine(traffic):
+def _nine(traffic: draw.Traffic) -> None:
     fill(traffic)
 
 
 @base("bursts", "a family is kept with probability 0.9")
-def _bursts(traffic):
+def _bursts(traffic: draw.Traffic) -> None:
     fill(traffic, families=draw.draw_sticky_families(traffic.random, len(traffic), 0.9))
 
 
 @base("drift", "cost rises to 1.8 times and contention to three times over the run")
-def _drift(traffic):
+def _drift(traffic: draw.Traffic) -> None:
     progress = np.linspace(0.0, 1.0, len(traffic), endpoint=False)
     fill(traffic, cost_factor=1.0 + 0.8 * progress, mean_contention=4.0 + 8.0 * progress)
 
 
 @base("heavy", "one call in 100 costs up to 200 times as much (Pareto, index 1.2)")
-def _heavy(traffic):
+def _heavy(traffic: draw.Traffic) -> None:
     random, count = traffic.random, len(traffic)
     excess = np.minimum(200.0, 2.0 * (1.0 - random.random(count)) ** (-1.0 / 1.2))
     fill(traffic, cost_factor=np.where(random.random(count) < 0.01, excess, 1.0))
 
 
 @base("weekly", "load, contention, adverse rate and family shares in daily and weekly cycles")
-def _weekly(traffic):
+def _weekly(traffic: draw.Traffic) -> None:
     random, count = traffic.random, len(traffic)
     phase, time = random.random(), np.arange(count)
     week = np.sin(2 * np.pi * (time / WEEK_CALLS + phase))
@@ -142,12 +147,12 @@ def _weekly(traffic):
 
 
 @base("noisy", "one call in ten is adverse, and always was", adverse_ceiling=0.25)
-def _noisy(traffic):
+def _noisy(traffic: draw.Traffic) -> None:
     fill(traffic, adverse_rate=NOISY_ADVERSE_RATE)
 
 
 @base("hetero", "bursts of 50 calls; every family has its own adverse rate and cost")
-def _hetero(traffic):
+def _hetero(traffic: draw.Traffic) -> None:
     families = draw.draw_sticky_families(traffic.random, len(traffic), 0.98)
     fill(
         traffic,

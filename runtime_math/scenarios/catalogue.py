@@ -2,13 +2,18 @@
 
 import difflib
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
-from runtime_math.scenarios.bases import BASES
-from runtime_math.scenarios.incidents import INCIDENTS
+from runtime_math.records import Records
+from runtime_math.scenarios.bases import BASES, Base
+from runtime_math.scenarios.incidents import INCIDENTS, Incident
 from runtime_math.scenarios.traffic import CALL, Traffic
+
+Entry = TypeVar("Entry")
 
 DEFAULT_CALLS = 20_000
 DEFAULT_INCIDENT_CALLS = 6_500
@@ -38,42 +43,42 @@ class Scenario:
     seed: int
     start: int
     end: int
-    calls: np.ndarray
+    calls: Records
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.calls)
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Base and incident in one word."""
         return self.base if self.incident is None else f"{self.base}/{self.incident}"
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """Policy settings that the operator of such an application would choose."""
         return dict(BASES[self.base].settings)
 
 
-def _named(kind, registry, name):
-    if name in registry:
-        return registry[name]
+def _named(kind: str, registry: Mapping[str, Entry], name: object) -> Entry:
     if not isinstance(name, str):
         raise TypeError(f"{kind} must be a name, got {name!r} ({type(name).__name__})")
+    if name in registry:
+        return registry[name]
     near = difflib.get_close_matches(name, registry, n=3, cutoff=0.4) or sorted(registry)
     raise ValueError(f"unknown {kind} {name!r}; did you mean {' or '.join(near)}?")
 
 
-def base_named(name):
+def base_named(name: str) -> Base:
     """Return the clean base of that name; raises `ValueError` naming the nearest ones."""
     return _named("base", BASES, name)
 
 
-def incident_named(name):
+def incident_named(name: str | None) -> Incident:
     """Return the incident of that name; raises `ValueError` naming the nearest ones."""
     return _named("incident", INCIDENTS, name)
 
 
-def _whole(name, value, low, high):
+def _whole(name: str, value: Any, low: int, high: int) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
     if not low <= value <= high:
@@ -81,11 +86,19 @@ def _whole(name, value, low, high):
     return int(value)
 
 
-def _generator(seed, *names):
+def _generator(seed: int, *names: str) -> np.random.Generator:
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
 
 
-def generate(base=None, *, incident=None, seed=0, calls=None, start=None, end=None):
+def generate(
+    base: str | None = None,
+    *,
+    incident: str | None = None,
+    seed: int = 0,
+    calls: int | None = None,
+    start: int | None = None,
+    end: int | None = None,
+) -> Scenario:
     """Draw one scenario.
 
     Parameters
@@ -135,5 +148,5 @@ def generate(base=None, *, incident=None, seed=0, calls=None, start=None, end=No
     end = _whole("end", default_end if end is None else end, start + 1, calls)
     window = traffic.calls[start:end]
     window["affected"] = True
-    trouble.apply(window, _generator(seed, base, incident))
+    trouble.apply(window, _generator(seed, base, trouble.name))
     return Scenario(base, incident, seed, start, end, traffic.calls)

@@ -7,11 +7,17 @@ redraw its window alone.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from runtime_math.numerics.compilation import jitted
+from runtime_math.records import Records
 from runtime_math.types import FAMILY_COUNT
+
+PerCall: TypeAlias = float | npt.NDArray[np.float64]
+"""One number for all calls, or one for each."""
 
 FAMILY_WEIGHTS = np.array([0.20, 0.20, 0.20, 0.10, 0.10, 0.05, 0.05, 0.05, 0.05])
 ADVERSE_RATE = 0.005
@@ -69,21 +75,29 @@ class Traffic:
         Source of the draws of whoever works on the traffic at the moment.
     """
 
-    calls: np.ndarray
+    calls: Records
     random: np.random.Generator
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.calls)
 
 
-def draw_families(random, count, weights=FAMILY_WEIGHTS):
+def draw_families(
+    random: np.random.Generator, count: int, weights: npt.NDArray[np.float64] = FAMILY_WEIGHTS
+) -> npt.NDArray[np.uint8]:
     """Independent families; `weights` is one row, or one row per call."""
     cumulative = np.cumsum(np.broadcast_to(weights, (count, FAMILY_COUNT)), axis=1)
     luck = random.random(count) * cumulative[:, -1]
-    return (luck[:, None] >= cumulative[:, :-1]).sum(axis=1).astype(np.uint8)
+    passed: npt.NDArray[np.int64] = (luck[:, None] >= cumulative[:, :-1]).sum(axis=1)
+    return passed.astype(np.uint8)
 
 
-def draw_sticky_families(random, count, keep, weights=FAMILY_WEIGHTS):
+def draw_sticky_families(
+    random: np.random.Generator,
+    count: int,
+    keep: float,
+    weights: npt.NDArray[np.float64] = FAMILY_WEIGHTS,
+) -> npt.NDArray[np.uint8]:
     """Families that stay with probability `keep` and are redrawn from `weights` otherwise."""
     fresh = draw_families(random, count, weights)
     redrawn = random.random(count) >= keep
@@ -91,24 +105,26 @@ def draw_sticky_families(random, count, keep, weights=FAMILY_WEIGHTS):
     return fresh[np.maximum.accumulate(np.where(redrawn, np.arange(count), 0))]
 
 
-def draw_adverse(random, count, rate):
+def draw_adverse(random: np.random.Generator, count: int, rate: PerCall) -> npt.NDArray[np.bool_]:
     """Independent adverse outcomes with a common rate, or one rate per call."""
     return random.random(count) < rate
 
 
-def draw_contention(random, count, mean):
+def draw_contention(
+    random: np.random.Generator, count: int, mean: PerCall
+) -> npt.NDArray[np.uint16]:
     """Contention hints: the floor of exponentials with a common mean, or one mean per call."""
     return np.minimum(np.floor(random.exponential(1.0, count) * mean), 65535).astype(np.uint16)
 
 
-def draw_stray_addresses(random, count):
+def draw_stray_addresses(random: np.random.Generator, count: int) -> npt.NDArray[np.uint64]:
     """Addresses anywhere in the 47 bits of user space, on multiples of 16."""
     return random.integers(0, ADDRESS_LIMIT // ADDRESS_STEP, count, dtype=np.uint64) * np.uint64(
         ADDRESS_STEP
     )
 
 
-def draw_addresses(random, count):
+def draw_addresses(random: np.random.Generator, count: int) -> npt.NDArray[np.uint64]:
     """Addresses on one of 64 pages fixed for the scenario, some of them stray."""
     pages = random.choice(ADDRESS_LIMIT // PAGE_BYTES, PAGE_COUNT, replace=False, shuffle=False)
     page = pages.astype(np.uint64)[random.integers(0, PAGE_COUNT, count)] * np.uint64(PAGE_BYTES)
@@ -118,7 +134,9 @@ def draw_addresses(random, count):
     return np.where(stray, draw_stray_addresses(random, count), usual)
 
 
-def draw_bytes(random, families):
+def draw_bytes(
+    random: np.random.Generator, families: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint64]:
     """Request sizes: log-normal, larger for the allocator, string and stdio families."""
     normal = random.standard_normal(len(families))
     large = np.isin(families, LARGE_REQUEST_FAMILIES)
@@ -127,7 +145,7 @@ def draw_bytes(random, families):
 
 
 @jitted
-def validation_cost_ns(cost_luck, cost_factor, escalated):
+def validation_cost_ns(cost_luck: float, cost_factor: float, escalated: bool) -> np.uint64:
     """Cost of a call once it is known what was run: the closed loop of the scenarios.
 
     Parameters

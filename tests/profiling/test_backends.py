@@ -12,7 +12,7 @@ def install(monkeypatch, tmp_path, script):
     path = tmp_path / "tool"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
-    monkeypatch.setattr(backends, "_find", lambda program: str(path))
+    monkeypatch.setattr(backends, "_find", lambda program, otherwise: str(path))
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,8 @@ def install(monkeypatch, tmp_path, script):
     [(PySpySampler, "pip install py-spy"), (PerfSampler, "apt-get install linux-perf")],
 )
 def test_missing_sampler(monkeypatch, tmp_path, sampler, remedy):
-    monkeypatch.setattr(backends, "_find", lambda program: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(backends.sysconfig, "get_path", lambda scheme: str(tmp_path))
     with pytest.raises(ProfilingError, match=remedy) as caught:
         sampler(tmp_path, 99)
     assert caught.value.exit_code == ExitStatus.TOOL_UNUSABLE

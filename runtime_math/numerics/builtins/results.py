@@ -1,5 +1,8 @@
 """What a builtin returns for the integer that its core returned."""
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 import numpy as np
 
 from runtime_math.numerics.builtins.emission import (
@@ -20,6 +23,8 @@ from runtime_math.numerics.builtins.emission import (
     vectorcall,
 )
 
+Made = TypeVar("Made")
+
 _READY_BITS = 14
 _READY_FACTOR = 0x9E3779B97F4A7C15  # spreads packed numbers over a table (Fibonacci hashing)
 
@@ -33,7 +38,7 @@ SHIFT = np.uint64(64 - _READY_BITS)
 PAIR = np.uint64(16)
 
 
-class ReadyObjects:
+class ReadyObjects(Generic[Made]):
     """Objects by number, found by machine code without a dictionary.
 
     Parameters
@@ -42,13 +47,13 @@ class ReadyObjects:
         Takes a number from 1 to 2^63 - 1 and returns its object.
     """
 
-    def __init__(self, make):
+    def __init__(self, make: Callable[[int], Made]) -> None:
         self._make = make
         self._table = np.zeros((1 << _READY_BITS, 2), np.uint64)
-        self._kept = [None] * (1 << _READY_BITS)
+        self._kept: list[Made | None] = [None] * (1 << _READY_BITS)
         self.address = self._table.ctypes.data
 
-    def __call__(self, number):
+    def __call__(self, number: int) -> Made:
         """Object of a number; the next builtin finds it by itself."""
         place = (number * _READY_FACTOR & 2**64 - 1) >> 64 - _READY_BITS
         made = self._make(number)

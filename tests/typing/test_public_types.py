@@ -1,9 +1,10 @@
-"""The membrane is a typed package: what a type checker says about a program that uses it."""
+"""Typed packages: what type checkers say about programs that use them."""
 
-import importlib
+import importlib.util
 import inspect
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,26 @@ from pathlib import Path
 import pytest
 
 import membrane
+import profiling
+import runtime_math
+from runtime_math import evaluation, scenarios
 
 ROOT = Path(membrane.__file__).parents[1]
-USER = Path(__file__).with_name("membrane_user.py")
+HERE = Path(__file__).parent
+USERS = sorted(HERE.glob("*_user.py"))
+WHOLE_PACKAGES = (membrane, profiling, scenarios, evaluation)
+# The recorder's hooks run in programs of any kind, and around Numba's own functions.
+WITHOUT_ANNOTATIONS = ("profiling.bootstrap",)
 MISUSE = """
 from membrane import ValidationPipeline
 
 with ValidationPipeline() as pipeline, pipeline.allocate("64") as block:
     remaining: int = pipeline.validate(block).remaining
+
+from runtime_math import RuntimeContext, RuntimeMathKernel
+
+kernel = RuntimeMathKernel("strict")
+risk: str = kernel.decide(0, RuntimeContext(1, 64)).risk_upper_bound_ppm
 """
 
 
@@ -37,8 +50,21 @@ def checked(tmp_path_factory):
     return run
 
 
-def test_a_typed_program_has_no_errors(checked):
-    result = checked(USER)
+@pytest.mark.parametrize("user", USERS, ids=lambda path: path.stem)
+@pytest.mark.skipif(
+    importlib.util.find_spec("pyright") is None or shutil.which("node") is None,
+    reason="pyright is not installed",
+)
+def test_pyright_agrees(user):
+    """Each program asks for strict checks in its first line."""
+    command = [sys.executable, "-m", "pyright", user]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("user", USERS, ids=lambda path: path.stem)
+def test_a_typed_program_has_no_errors(checked, user):
+    result = checked(user)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -46,13 +72,20 @@ def test_misuse_is_found(checked, tmp_path):
     program = tmp_path / "misuse.py"
     program.write_text(MISUSE)
     result = checked(program)
-    assert "misuse.py:4: error" in result.stdout
-    assert "misuse.py:5: error" in result.stdout
+    found = [line.split(":")[1] for line in result.stdout.splitlines() if ": error:" in line]
+    assert found == ["4", "5", "9", "10"]
 
 
 def modules():
-    names = [module.name for module in pkgutil.walk_packages(membrane.__path__, "membrane.")]
-    return [importlib.import_module(name) for name in names]
+    """Modules that people import from: whole packages, and homes of what `runtime_math` offers."""
+    names = {
+        module.name
+        for package in WHOLE_PACKAGES
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        if not module.name.startswith(WITHOUT_ANNOTATIONS) and not module.name.endswith("__main__")
+    }
+    names |= {f"runtime_math.{home}" for home in runtime_math._MODULE_OF.values()}
+    return [importlib.import_module(name) for name in sorted(names)]
 
 
 def functions_of(module):
