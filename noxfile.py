@@ -4,7 +4,9 @@
 ``nox -s matrix`` runs the parts that depend on Numba on every supported release.
 """
 
+import shutil
 import sys
+from pathlib import Path
 
 import nox
 
@@ -19,6 +21,16 @@ DEPENDS_ON_NUMBA = (
     "tests/test_golden_kernel.py",
     "tests/test_golden_membrane.py",
 )
+
+_USE_OF_A_WHEEL = """
+import importlib.metadata, importlib.resources, membrane, runtime_math
+names = {path.parts[0] for path in importlib.metadata.files("runtime-math")}
+assert {"runtime_math", "membrane"} <= names and "tests" not in names, names
+for package in (membrane, runtime_math):
+    assert importlib.resources.files(package).joinpath("py.typed").is_file(), package
+with membrane.ValidationPipeline() as pipeline, pipeline.allocate(64) as block:
+    assert pipeline.validate(block).remaining == 64
+"""
 
 nox.options.sessions = ["tests-3.11"]
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -58,6 +70,20 @@ def plain(session):
     _install(session, [])
     session.env["RUNTIME_MATH_PLAIN_NUMBA"] = "1"
     session.run("python", "-m", "pytest", "-q", "-n", "2", "tests/test_golden_kernel.py")
+
+
+@nox.session(python=PYTHONS)
+def wheel(session):
+    """The distributions: built, looked into, and used where there is no checkout."""
+    session.install("build")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", "dist", ".")
+    (built,) = Path("dist").glob("*.whl")
+    session.install("--force-reinstall", str(built))
+    session.cd(session.create_tmp())
+    session.run("python", "-P", "-m", "runtime_math", "compile")
+    session.run("python", "-P", "-m", "runtime_math", "explain", "--mode", "hardened")
+    session.run("python", "-P", "-c", _USE_OF_A_WHEEL)
 
 
 @nox.session(python=False)

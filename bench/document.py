@@ -70,7 +70,7 @@ _NO_PROFILES = """
 
 Left out of this edition. To have it, record the targets first:
 
-```
+```sh
 python -m profiling record --all --out DIR
 python -m bench document --profiles DIR
 ```
@@ -95,7 +95,7 @@ _PROCESS = """
 _REPEAT = """
 ## Repeating it
 
-```
+```sh
 python -m bench reference              # the first table
 python -m bench ID... -o results.json  # any benchmark, with pyperf's statistics
 python -m bench compare old.json new.json
