@@ -8,12 +8,11 @@ the functions below the class are templates: each policy gets copies with global
 import functools
 from collections.abc import Callable
 
-import numpy as np
 from numba import from_dtype, types
 
 from runtime_math.call_context import CALL_CONTEXT, CallContext
 from runtime_math.decision import Decision, unpack_decision
-from runtime_math.numerics.arguments import below, flag, word
+from runtime_math.numerics.arguments import below, flag, from_minus_one, word
 from runtime_math.numerics.compilation import entry_jitted, jitted
 from runtime_math.numerics.templates import copied
 from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT, SafetyLevel
@@ -21,7 +20,7 @@ from runtime_math.types import FAMILY_COUNT, PROFILE_COUNT, SafetyLevel
 MODE_COUNT = len(SafetyLevel)
 CONTENTION_LIMIT = 2**16
 ORDERING_LIMIT = 2**28
-EVERY_FAMILY = -1
+STAGE_LIMIT = 2**63
 
 _CODE, _WORD, _FLAG = types.int64, types.uint64, types.boolean
 _SIGNATURES = {
@@ -176,7 +175,7 @@ def note_check_order_outcome(state, family, aligned, recent_page, ordering, exit
         flag("aligned", aligned),
         flag("recent_page", recent_page),
         below("ordering", ordering, ORDERING_LIMIT),
-        np.int64(exit_stage),
+        from_minus_one("exit_stage", exit_stage, STAGE_LIMIT),
     )
 
 
@@ -192,18 +191,12 @@ def note_overlap(state, left_shard, right_shard, witness):
 
 def acknowledge(state, family):
     """Accept the present behaviour of one family, or of everything (family -1), as normal."""
-    everything = np.int64(family) == EVERY_FAMILY
-    compiled_acknowledge(
-        state, EVERY_FAMILY if everything else below("family", family, FAMILY_COUNT)
-    )
+    compiled_acknowledge(state, from_minus_one("family", family, FAMILY_COUNT))
 
 
 def reset_alarms(state, family):
     """End one family's alarm, or all (family -1), and learn nothing from it."""
-    everything = np.int64(family) == EVERY_FAMILY
-    compiled_reset_alarms(
-        state, EVERY_FAMILY if everything else below("family", family, FAMILY_COUNT)
-    )
+    compiled_reset_alarms(state, from_minus_one("family", family, FAMILY_COUNT))
 
 
 def in_alarm(state, family):

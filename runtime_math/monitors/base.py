@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from runtime_math.numerics.builtins.direct_call import direct_call
 from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.c_function import CFunction
-from runtime_math.records import Records
 from runtime_math.validation import (
     Validator,
     finite,
@@ -230,7 +230,7 @@ class Monitor:
         self._bind(np.zeros(1, self.STATE))
         self.initialise(self.record, *self._parameters)
 
-    def _bind(self, storage: Records) -> None:
+    def _bind(self, storage: npt.NDArray[np.void]) -> None:
         self._storage = storage
         self._address = storage.ctypes.data
         self.record = storage[0]

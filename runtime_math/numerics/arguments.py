@@ -57,6 +57,28 @@ def below(name, value, limit):
     raise NotImplementedError("for jitted code")
 
 
+def from_minus_one(name, value, limit):
+    """Signed 64-bit number from -1, which stands for none or for all, to `limit` - 1.
+
+    Parameters
+    ----------
+    name : literal str
+        Of the argument, for the message.
+    value : integer or bool of any type
+    limit : literal int
+
+    Returns
+    -------
+    int64
+
+    Raises
+    ------
+    ValueError
+        The value is outside; the largest unsigned number is not taken for -1.
+    """
+    raise NotImplementedError("for jitted code")
+
+
 def flag(name, value):
     """Truth value: a bool, or an integer that is 0 or 1.
 
@@ -112,6 +134,20 @@ def _below(name, value, limit):
     def converted(name, value, limit):
         # A negative number is a very large one, so that one comparison is enough.
         if np.uint64(value) >= bound:
+            raise ValueError(message)
+        return np.int64(value)
+
+    return converted
+
+
+@overload(from_minus_one, prefer_literal=True)
+def _from_minus_one(name, value, limit):
+    unsigned = not getattr(_checked_type(name, value), "signed", True)
+    bound = np.uint64(limit.literal_value)
+    message = f"{name.literal_value} must be from -1 to {int(bound) - 1}"
+
+    def converted(name, value, limit):
+        if np.uint64(value) >= bound and (unsigned or np.int64(value) != -1):
             raise ValueError(message)
         return np.int64(value)
 

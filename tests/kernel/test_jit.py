@@ -103,6 +103,20 @@ def test_values_out_of_range_are_told_before_the_state_changes():
         assert (states.tobytes() == before) == (name != "cost_ns")
 
 
+@pytest.mark.parametrize("exit_stage", [-2, np.uint64(2**64 - 1), np.int8(-128)])
+def test_no_exit_is_minus_one_and_nothing_else(exit_stage):
+    @njit
+    def note(states, exit_stage):
+        jit.note_check_order_outcome(states[0], 0, True, False, 0x6543210, exit_stage)
+
+    states = jit.new_state(SafetyLevel.STRICT)
+    note(states, np.int8(-1))
+    before = states.tobytes()
+    with pytest.raises(ValueError, match="exit_stage must be from -1 to"):
+        note(states, exit_stage)
+    assert states.tobytes() == before
+
+
 def test_numbers_that_are_no_integers_are_refused_when_compiling():
     @njit
     def observe(states, cost_ns):
@@ -158,8 +172,8 @@ def test_calibrated_kernel_is_acknowledged_for_one_family_or_all(learn):
         kernel = RuntimeMathKernel(SafetyLevel.STRICT, policy="calibrated", monitors="none")
         kernel.acknowledge(None if family == -1 else int(family), learn=learn)
         assert states.tobytes() == kernel.states.tobytes()
-    for family in (-2, 9, 2**40):
+    for family in (-2, 9, 2**40, np.uint64(2**64 - 1), np.int8(-2)):
         before = states.tobytes()
-        with pytest.raises(ValueError, match="family must be from 0 to 8"):
+        with pytest.raises(ValueError, match="family must be from -1 to 8"):
             settle(states, family, learn)
         assert states.tobytes() == before
