@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from membrane.calls.default_pipeline import default_pipeline
 from membrane.calls.guarded_call import Call, CallSession
-from membrane.calls.native.native_guard import native_guard
+from membrane.calls.native.native_guard import load, native_guard
 from membrane.calls.native.plan import Extent
 from membrane.calls.passing import declared_type, passed, referenced
 from membrane.calls.regions import AccessChecker, Region
@@ -41,6 +41,7 @@ from membrane.errors import (
     UnterminatedStringError,
     UseAfterFreeError,
 )
+from membrane.pipeline.cffi_pointer import ctype_name, is_cffi_data
 from membrane.pipeline.pins import FREED, OVERWRITTEN, CallPins
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 from membrane.stages.heal import Healing
@@ -82,6 +83,7 @@ class Guard:
         self.family = family
         self.__name__ = name
         self._pipeline = pipeline
+        load()
         touches = [Touch(*item, False) for item in reads.items()]
         touches += [Touch(*item, True) for item in writes.items()]
         # Those first whose size needs no memory to be read.
@@ -181,6 +183,8 @@ class _CheckedCall:
             return self._refuse(OutOfBoundsError(f"{region.name} may not be written"), count)
         if count > self.largest[1]:
             self.largest = (region.address, count, touch.writing)
+        if isinstance(touch.size, _Terminated) and not touch.writing:
+            return True  # its end was found by reading what may be read
         room = self.checker.reachable(region, count, touch.writing)
         return room >= count or self._shortened(region, touch.size, count, room)
 
@@ -311,6 +315,12 @@ def _extents(sizes: Mapping[int, Size], is_write: bool) -> list[Extent]:
     return found
 
 
+def _name(function: Callable[..., Any]) -> str:
+    if is_cffi_data(function):
+        return ctype_name(function)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
 def guard(
     function: Callable[..., Any],
     reads: Mapping[int, Size] | None = None,
@@ -343,7 +353,7 @@ def guard(
         Called like the function. Pointers may be whatever stands for one: addresses, handles,
         buffers, arrays, and all that ctypes and cffi pass as pointers.
     """
-    name = name or str(getattr(function, "__name__", type(function).__name__))
+    name = name or _name(function)
     for sizes in (reads or {}, writes or {}):
         for position in sizes:
             if not isinstance(position, int) or position < 0:

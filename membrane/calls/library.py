@@ -30,6 +30,15 @@ from membrane.stages.heal import Healing
 from membrane.tables.words import SIZE_LIMIT
 from runtime_math.types import ApiFamily
 
+# ctypes' own helpers copy what they are shown, and take sizes of 31 bits.
+_library = ctypes.CDLL(None)
+_memcmp, _memchr = _library.memcmp, _library.memchr
+_memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+_memchr.argtypes, _memchr.restype = (
+    [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t],
+    ctypes.c_void_p,
+)
+
 FREE_FAULTS: dict[FreeResult, tuple[type[UnsafePointerError], Healing, str]] = {
     FreeResult.FREED_WITH_CANARY_CORRUPTION: (CorruptionError, Healing.NONE, "was overwritten"),
     FreeResult.DOUBLE_FREE: (DoubleFreeError, Healing.IGNORE_DOUBLE_FREE, "is free already"),
@@ -171,11 +180,12 @@ class GuardedLibrary:
 
     def memcmp(self, left: Pointer, right: Pointer, size: int) -> Call[int]:
         """Compare; the value is -1, 0 or 1."""
-        with self._session("memcmp") as session:
-            with self.checker.regions((left, "left"), (right, "right")) as regions:
-                count = self._bounded(session, size, *regions)
-                first, second = (ctypes.string_at(r.address, count) for r in regions)
-            return session.result((first > second) - (first < second))
+        with (
+            self._session("memcmp") as session,
+            self.checker.regions((left, "left"), (right, "right")) as regions,
+        ):
+            count = self._bounded(session, size, *regions)
+            return session.result(_compared(regions, count))
 
     def memchr(self, pointer: Pointer, byte: int, size: int) -> Call[int | None]:
         """Search a byte; the value is its address or None."""
@@ -184,8 +194,7 @@ class GuardedLibrary:
             self.checker.regions((pointer, "pointer")) as (region,),
         ):
             count = self._bounded(session, size, region)
-            index = ctypes.string_at(region.address, count).find(bytes([byte & 0xFF]))
-            return session.result(region.address + index if index >= 0 else None)
+            return session.result(_memchr(region.address, byte & 0xFF, count) if count else None)
 
     def _copy(
         self,
@@ -283,9 +292,10 @@ class GuardedLibrary:
             clamped = session.healing.kind == Healing.CLAMP_SIZE
             if clamped and length == room and room:
                 length -= 1  # a repair leaves a string
-            if room:
-                text = ctypes.string_at(origin.address, length) if length else b""
-                ctypes.memmove(target.address, text.ljust(room, b"\0"), room)
+            if length:
+                ctypes.memmove(target.address, origin.address, length)
+            if room > length:
+                ctypes.memset(target.address + length, 0, room - length)
             return session.result(length)
 
     def strcat(self, destination: Pointer, source: Pointer) -> Call[int]:
@@ -304,11 +314,9 @@ class GuardedLibrary:
         """Compare strings; the value is -1, 0 or 1."""
         with self._session("strcmp") as session:
             with self.checker.regions((left, "left"), (right, "right")) as regions:
-                first, second = (
-                    ctypes.string_at(region.address, self._length(session, region, None))
-                    for region in regions
-                )
-            return session.result((first > second) - (first < second))
+                first, second = (self._length(session, region, None) for region in regions)
+                found = _compared(regions, min(first, second))
+            return session.result(found or (first > second) - (first < second))
 
     def strchr(self, pointer: Pointer, character: int) -> Call[int | None]:
         """Search a character, the terminator included; the value is its address or None."""
@@ -317,10 +325,11 @@ class GuardedLibrary:
             self.checker.regions((pointer, "string")) as (region,),
         ):
             length = self._length(session, region, None)
-            text = ctypes.string_at(region.address, length)
-            terminated = b"\0" if session.healing.kind == Healing.NONE else b""
-            index = (text + terminated).find(bytes([character & 0xFF]))
-            return session.result(region.address + index if index >= 0 else None)
+            if character & 0xFF == 0:
+                ends = session.healing.kind == Healing.NONE
+                return session.result(region.address + length if ends else None)
+            found = _memchr(region.address, character & 0xFF, length) if length else None
+            return session.result(found)
 
     def _length(self, session: CallSession, region: Region, limit: int | None) -> int:
         """Length of a string; fails when the memory ends before the string does."""
@@ -357,8 +366,9 @@ class GuardedLibrary:
                 session.fail(error, Healing.TRUNCATE_WITH_NULL, length, kept)
             length = max(room - 1, 0)
         if room:
-            data = ctypes.string_at(origin.address, length) + b"\0"
-            ctypes.memmove(target.address, data, length + 1)
+            if length:
+                ctypes.memmove(target.address, origin.address, length)
+            ctypes.memset(target.address + length, 0, 1)
         return length
 
     # --- helpers ------------------------------------------------------------------------------
@@ -380,3 +390,10 @@ class GuardedLibrary:
         argument = pointer_argument(pointer)
         argument.release()
         return argument
+
+
+def _compared(regions: list[Region], count: int) -> int:
+    """-1, 0 or 1: how the first bytes of two regions compare."""
+    left, right = regions
+    difference = _memcmp(left.address, right.address, count) if count else 0
+    return (difference > 0) - (difference < 0)

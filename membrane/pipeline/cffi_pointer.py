@@ -15,6 +15,13 @@ def is_cffi_data(value: object) -> bool:
     return type(value).__module__ == "_cffi_backend"
 
 
+def ctype_name(value: Any) -> str:
+    """The type of a value of cffi as C writes it."""
+    import _cffi_backend
+
+    return str(_cffi_backend.typeof(value).cname)
+
+
 def cffi_pointer(value: Any, name: str) -> tuple[int, KnownMemory | None]:
     """Return the address that a value of cffi stands for, and what it knows of the memory there.
 
@@ -38,7 +45,9 @@ def cffi_pointer(value: Any, name: str) -> tuple[int, KnownMemory | None]:
             _cffi_backend.sizeof(value)
         )
     if kind not in _ADDRESSED:
-        raise TypeError(f"{name} is {value!r}, which is no pointer: pass one from ffi.new")
+        raise TypeError(
+            f"{name} is a {ctype_name(value)}, which is no pointer: pass one from ffi.new"
+        )
     return _address(value), _memory(value, kind)
 
 

@@ -1,5 +1,7 @@
 """Compiled entry points of the pipeline's Python face: states come as addresses of records."""
 
+import functools
+
 import numpy as np
 from numba import types
 
@@ -124,3 +126,15 @@ def start_entry(
     arena.init(record.arena, repaired != 0, key0, key1, max_bytes, max_entries)
     bloom.init(record.bloom, bits, hashes)
     state.init(record, mode, page)
+
+
+@functools.cache
+def load() -> None:
+    """Load all entry points, so that no call has to do it at a bad moment.
+
+    Such as when memory has run out, in a child that was forked while another thread compiled, or
+    in the garbage collector.
+    """
+    for point in list(globals().values()):
+        if isinstance(point, EntryPoint):
+            point.address_call  # noqa: B018 (a cached property that compiles)

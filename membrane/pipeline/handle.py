@@ -87,13 +87,14 @@ def _depart(
 ) -> None:
     """Last array over a block is gone: have it unpinned, and freed if nobody did."""
     forgotten = not state["freed"]
-    if forgotten and resources.open:
-        message = f"handle of block {address:#x} lost without free()"
-        warnings.warn(message, ResourceWarning, stacklevel=2)
+    warns = forgotten and resources.open
     # Only noted here: the collector may run in the middle of an operation on the same tables.
     resources.departed.append(Departure(address, epoch, forgotten, memory))
     if resources.closing:
         resources.settle()
+    if warns:  # at the end: a warning may be an exception
+        message = f"handle of block {address:#x} lost without free()"
+        warnings.warn(message, ResourceWarning, stacklevel=2)
 
 
 class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):

@@ -14,11 +14,11 @@ from numba.core.datamodel import models
 from numba.extending import box, intrinsic, register_model
 
 from membrane.blocks.lattice import SafetyState, can_read, can_write
+from membrane.blocks.page_permissions import mapping_around
 from membrane.stages.galois import PointerAbstraction
 from membrane.stages.outcomes import WITHOUT_BLOCK, Outcome, Validation
 
 _USABLE = (Outcome.CACHED_VALID, Outcome.VALIDATED)
-_PERMISSIVE = frozenset((Outcome.FOREIGN, Outcome.BYPASSED))
 _DESCRIBED_MASK = sum(1 << code for code in Outcome if code not in WITHOUT_BLOCK)
 
 
@@ -44,22 +44,39 @@ class ValidationOutcome(NamedTuple):
 
     @property
     def can_read(self) -> bool:
-        """Whether bytes at the address may be read."""
+        """Whether bytes at the address may be read; of foreign memory the system is asked now."""
         if self.outcome in _USABLE:
             return bool(can_read(int(self.state)))
-        return self.outcome in _PERMISSIVE
+        if self.outcome == Outcome.FOREIGN:
+            around = mapping_around(self.address)
+            return around is None or around.readable
+        return self.outcome == Outcome.BYPASSED
 
     @property
     def can_write(self) -> bool:
-        """Whether bytes at the address may be written."""
+        """Whether bytes at the address may be written; see `can_read`."""
         if self.outcome in _USABLE:
             return bool(can_write(int(self.state)))
-        return self.outcome in _PERMISSIVE
+        if self.outcome == Outcome.FOREIGN:
+            around = mapping_around(self.address)
+            return around is None or around.writable
+        return self.outcome == Outcome.BYPASSED
 
     @property
     def abstraction(self) -> PointerAbstraction:
         """The address with what is known about it, as `membrane.stages.galois` takes it."""
         return PointerAbstraction(*self[1:])
+
+
+class ReadOnlyOutcome(ValidationOutcome):
+    """What a validation found of memory whose owner lets nobody write: `bytes`, say."""
+
+    __slots__ = ()
+
+    @property
+    def can_write(self) -> bool:
+        """Never."""
+        return False
 
 
 _FIELD_TYPES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,15 +29,18 @@ class CallPins:
         How many regions the call has at most.
     """
 
+    _resources: list[Resources] = []  # until there are any
+
     def __init__(self, count: int) -> None:
         self._regions = np.zeros(count, REGION)
         self._address: int = self._regions.ctypes.data
-        self._resources: list[Resources] = []
+        self._resources = []
 
     def hold(self, number: int, resources: Resources, address: int, is_write: bool) -> bool:
         """Pin the block around an address for a region; False where there is none."""
         self._regions[number]["is_write"] = is_write
         self._resources.append(resources)
+        self.__class__ = _HeldPins
         place = self._address + number * REGION.itemsize
         return bool(resources.call(compiled.hold_entry, place, address))
 
@@ -46,10 +50,17 @@ class CallPins:
         return int(number), int(happened)
 
     def release(self) -> None:
-        """Undo all pins."""
-        for resources in self._resources:
-            resources.unpin(self._address, len(self._regions))
+        """Undo all pins; what an interruption leaves is undone by the next release."""
+        while self._resources:
+            self._resources[-1].unpin(self._address, len(self._regions))
+            self._resources.pop()
+        self.__class__ = CallPins
+
+
+class _HeldPins(CallPins):
+    """Pins that something is left to be undone of; only these have a finalizer to lose it in."""
 
     def __del__(self) -> None:
-        if self._regions["pipeline"].any():
-            self.release()
+        while self._resources:
+            with contextlib.suppress(KeyboardInterrupt):
+                self.release()

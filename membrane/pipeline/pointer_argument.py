@@ -232,13 +232,18 @@ def _is_writable(value: Any) -> bool:
 
 
 def _bounded(address: int, pointer: object, referents: list[Any]) -> PointerArgument:
-    """Pointer with the bounds of that referent which its target lies in."""
+    """Pointer with the bounds of the smallest referent that its target lies in."""
     if address == 0:
         return PointerArgument(0)
-    for start, memory in _ranges(referents, set()):
-        if start <= address <= start + memory.length:
-            rest = memory._replace(length=start + memory.length - address)
-            return PointerArgument(address, rest, keeps=pointer)
+    around = [
+        (address == start + memory.length, memory.length, start, memory)
+        for start, memory in _ranges(referents, set())
+        if start <= address <= start + memory.length
+    ]
+    if around:  # an object that merely ends at the target is the last choice
+        _, length, start, memory = min(around, key=lambda range: range[:2])
+        rest = memory._replace(length=start + length - address)
+        return PointerArgument(address, rest, keeps=pointer)
     if isinstance(pointer, ctypes.c_wchar_p) and pointer._objects is not None:
         width = ctypes.sizeof(ctypes.c_wchar)
         text = KnownMemory(width * (len(pointer.value or "") + 1), writable=False, wide=True)

@@ -20,14 +20,6 @@ from runtime_math.kernel import RuntimeMathKernel
 from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.types import SafetyLevel
 
-# The garbage collector may need these at a moment when nothing can be compiled.
-COLLECTOR_POINTS = (
-    compiled.free_epoch_entry,
-    compiled.unpin_entry,
-    compiled.unpin_regions_entry,
-    compiled.release_entry,
-)
-
 
 class Memory(NamedTuple):
     """The memory of a block, guards included."""

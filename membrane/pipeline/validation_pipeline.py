@@ -24,9 +24,9 @@ from membrane.blocks.memory_source import MemorySource
 from membrane.pipeline import compiled
 from membrane.pipeline.handle import Handle, Lease
 from membrane.pipeline.known_memory import KnownMemory
-from membrane.pipeline.outcome import ValidationOutcome
+from membrane.pipeline.outcome import ReadOnlyOutcome, ValidationOutcome
 from membrane.pipeline.pointer_argument import pointer_argument
-from membrane.pipeline.resources import COLLECTOR_POINTS, Resources, ThreadCache
+from membrane.pipeline.resources import Resources, ThreadCache
 from membrane.stages import kernel_link
 from membrane.stages.heal import Healing, HealingPolicy
 from membrane.stages.metrics import Counter
@@ -59,6 +59,11 @@ def _kernel(mode: SafetyLevel, policy: Policy | None) -> RuntimeMathKernel | Non
         return None
     settings = {"monitors": "none"} if policy == "calibrated" else {}
     return RuntimeMathKernel(mode, policy, **settings)
+
+
+def _nowhere(number: int) -> ValidationOutcome:
+    """What a number is that is no address."""
+    return ValidationOutcome(Outcome.WILD, number % 2**64, SafetyState.INVALID, None, None, None)
 
 
 class ValidationPipeline:
@@ -136,8 +141,7 @@ class ValidationPipeline:
         _open_pipelines.add(self)
 
     def _start(self, quarantine_max_bytes: np.uint64, quarantine_max_entries: np.uint64) -> None:
-        for point in COLLECTOR_POINTS:
-            point.address_call  # noqa: B018 (a cached property that compiles)
+        compiled.load()
         record = self.states[0]
         if self._resources.source is not None:
             self._resources.source.connect(record["arena"]["source"])
@@ -228,9 +232,11 @@ class ValidationPipeline:
         """
         if isinstance(block, Handle):
             return block.own_lease().free()
-        if not isinstance(block, (int, np.integer)):
-            block = pointer_argument(block, "block").address
-        return FreeResult(self._call(compiled.free_entry, int(uint64("address", block))))
+        pointer = pointer_argument(block, "block")
+        pointer.release()
+        if pointer.fault is not None:
+            return FreeResult.FOREIGN_POINTER
+        return FreeResult(self._call(compiled.free_entry, pointer.address))
 
     def register_allocation(self, base: Address, size: int) -> None:
         """Declare a range as ours to the filter and the page oracle."""
@@ -251,9 +257,9 @@ class ValidationPipeline:
         Parameters
         ----------
         target : int, buffer or another pointer
-            An address from 0 to 2^64 - 1, or what stands for one (see `pointer_argument`). An
-            object that keeps its memory alive proves that, where the membrane does not own it,
-            somebody else does; a view of an address proves nothing.
+            An address, or what stands for one (see `pointer_argument`); a number that is none,
+            such as -1, is wild. An object that keeps its memory alive proves that, where the
+            membrane does not own it, somebody else does; a view of an address proves nothing.
 
         Returns
         -------
@@ -263,17 +269,14 @@ class ValidationPipeline:
             try:
                 found = self._validate(self._caches.address, target)
             except OverflowError:
-                uint64("address", target)
-                raise
+                return _nowhere(target)
             return found if found.base is not None else self._known_elsewhere(target, found)
-        if isinstance(target, (int, np.integer)):
-            return self.classify(int(uint64("address", target)), None)
         if isinstance(target, str):  # its characters would be copied, and the copy validated
             raise TypeError("target must be an address or an object with memory, got str")
         pointer = pointer_argument(target, "target")
         try:
             if pointer.fault is not None:
-                raise pointer.fault
+                return _nowhere(pointer.address)
             return self.classify(pointer.address, pointer.memory)
         finally:
             pointer.release()
@@ -289,9 +292,8 @@ class ValidationPipeline:
             return found
         if memory is None or not memory.is_owned or not self.disown(address, memory.length):
             return found
-        return ValidationOutcome(
-            Outcome.FOREIGN, address, SafetyState.UNKNOWN, address, memory.length, None
-        )
+        kind = ValidationOutcome if memory.writable else ReadOnlyOutcome
+        return kind(Outcome.FOREIGN, address, SafetyState.UNKNOWN, address, memory.length, None)
 
     def _known_elsewhere(self, address: int, found: ValidationOutcome) -> ValidationOutcome:
         """What another pipeline says of an address that this one does not know."""

@@ -218,7 +218,7 @@ def test_empty_blocks_have_a_life_too(either):
     assert [either.free(a) for a in (first, second)] == [FreeResult.FREED] * 2
 
 
-@pytest.mark.parametrize("target", [-1, 2**64, 1.5, "text", object()])
+@pytest.mark.parametrize("target", [1.5, "text", object(), (1, 2)])
 def test_targets_that_are_none_are_refused(pipeline, target):
     with pytest.raises((TypeError, ValueError)):
         pipeline.validate(target)

@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 _KNOWN_TYPES = (bytes, bytearray, np.ndarray, Handle, ARRAY_TYPE)
 
 
+def _is_possible() -> bool:
+    return available() and layouts_are_known()
+
+
+def load() -> None:
+    """Have the machine code ready before the first call needs it."""
+    if _is_possible():
+        _definition()
+
+
 @functools.cache
 def _definition() -> MethodDefinition:
     return MethodDefinition("guarded", ["$self", "/", "*arguments"], "", native_call.c_address)
@@ -58,12 +68,7 @@ def native_guard(
     -------
     builtin_function_or_method or None
     """
-    if (
-        not available()
-        or not layouts_are_known()
-        or not pipeline.repaired
-        or pipeline.mode == SafetyLevel.OFF
-    ):
+    if not _is_possible() or not pipeline.repaired or pipeline.mode == SafetyLevel.OFF:
         return None
     storage = plan_of(function, extents)
     if storage is None or not pipeline.is_direct:
