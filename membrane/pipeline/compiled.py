@@ -8,9 +8,10 @@ from numba import types
 from membrane.blocks import arena, foreign, lookup, quarantine
 from membrane.blocks.slots import slot_address, slot_at
 from membrane.pipeline.outcome import for_python
-from membrane.stages import allocation, call_regions, state, tls_cache, validator
+from membrane.stages import allocation, call_regions, leases, state, tls_cache, validator
 from membrane.tables import bloom
 from membrane.tables.words import ZERO
+from runtime_math.numerics.builtins.emission import c_function
 from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.numerics.record_at import record_at
 
@@ -19,27 +20,79 @@ state_at = record_at(state.STATE)
 THREAD = np.dtype([("cache", tls_cache.STATE), ("pipeline", np.uint64)], align=True)
 thread_at = record_at(THREAD)
 _WORD = types.uint64
+capsule_pointer = c_function("PyCapsule_GetPointer", types.uintp, types.uintp, types.uintp)
 
 
 @EntryPoint(_WORD, _WORD)
 def validate_entry(thread_address, address):
     thread = thread_at(thread_address)
+    leases.settle_departed(thread.pipeline)
     return for_python(validator.validate(state_at(thread.pipeline), thread.cache, address))
 
 
 @EntryPoint(_WORD, _WORD, _WORD)
 def allocate_entry(state_address, size, align):
+    leases.settle_departed(state_address)
     return allocation.allocate_aligned(state_at(state_address), size, align)
 
 
 @EntryPoint(_WORD, _WORD)
 def free_entry(state_address, address):
+    leases.settle_departed(state_address)
     return allocation.free(state_at(state_address), address)
 
 
-@EntryPoint(_WORD, _WORD, _WORD)
-def free_epoch_entry(state_address, address, epoch):
-    return allocation.free_epoch(state_at(state_address), address, epoch)
+@EntryPoint()
+def new_lease_entry():
+    return leases.new_lease()
+
+
+@EntryPoint(_WORD, _WORD, _WORD, _WORD)
+def lease_entry(state_address, lease_address, owner, address):
+    return leases.hold(state_address, lease_address, owner, address)
+
+
+@EntryPoint(_WORD, _WORD, _WORD, _WORD, _WORD)
+def allocate_leased_entry(state_address, lease_address, owner, size, align):
+    leases.settle_departed(state_address)
+    return leases.allocate(state_address, lease_address, owner, size, align)
+
+
+@EntryPoint(_WORD)
+def lease_facts_entry(lease_address):
+    lease = leases.lease_at(lease_address)
+    return lease.address, lease.size, np.uint64(lease.generation)
+
+
+@EntryPoint(_WORD, _WORD)
+def free_leased_entry(state_address, lease_address):
+    leases.settle_departed(state_address)
+    return leases.free(lease_address)
+
+
+@EntryPoint(_WORD)
+def is_freed_entry(lease_address):
+    return leases.lease_at(lease_address).freed != ZERO
+
+
+@EntryPoint(_WORD)
+def detach_entry(lease_address):
+    leases.lease_at(lease_address).freed = np.uint64(1)
+
+
+@EntryPoint(_WORD)
+def settle_entry(state_address):
+    leases.settle(state_address)
+
+
+@EntryPoint(_WORD)
+def drop_lease_entry(capsule):
+    leases.depart(capsule_pointer((capsule, ZERO)))
+
+
+@EntryPoint(_WORD)
+def drop_regions_entry(capsule):
+    call_regions.drop_regions(capsule_pointer((capsule, ZERO)))
 
 
 @EntryPoint(_WORD, _WORD, _WORD)
@@ -52,33 +105,25 @@ def deregister_entry(state_address, base, size):
     allocation.deregister_allocation(state_at(state_address), base, size)
 
 
-@EntryPoint(_WORD, _WORD)
-def pin_entry(state_address, raw):
-    return quarantine.pin(state_at(state_address).arena, raw)
+@EntryPoint(types.int64)
+def new_regions_entry(count):
+    return call_regions.new_regions(count)
 
 
-@EntryPoint(_WORD, _WORD, _WORD)
-def hold_entry(state_address, region_address, address):
-    return call_regions.hold(state_address, call_regions.region_at(region_address), address)
+@EntryPoint(_WORD, _WORD, types.int64, _WORD, _WORD, types.boolean)
+def hold_entry(state_address, regions_address, number, owner, address, is_write):
+    leases.settle_departed(state_address)
+    return call_regions.hold(state_address, regions_address, number, owner, address, is_write)
 
 
 @EntryPoint(_WORD, types.int64)
 def damage_entry(regions_address, count):
-    return call_regions.damage(regions_address, count)
-
-
-@EntryPoint(_WORD, types.int64)
-def unpin_regions_entry(regions_address, count):
-    return call_regions.unpin_regions(regions_address, count)
-
-
-@EntryPoint(_WORD, _WORD, _WORD, _WORD)
-def unpin_entry(state_address, raw, total, align):
-    quarantine.unpin(state_at(state_address).arena, raw, total, align)
+    return call_regions.damage(regions_address + call_regions.HEAD_SIZE, count)
 
 
 @EntryPoint(_WORD, _WORD)
 def locate_entry(state_address, address):
+    leases.settle_departed(state_address)
     blocks = state_at(state_address).arena
     identity, place = lookup.locate(blocks, address)
     if place == lookup.NOWHERE:
@@ -111,11 +156,6 @@ def mapped_span_entry(state_address, address, size):
 def foreign_span_entry(state_address, address, size):
     record = state_at(state_address)
     return foreign.foreign_span(record.foreign, record.arena, address, size)
-
-
-@EntryPoint(_WORD)
-def release_entry(state_address):
-    state.release(state_at(state_address))
 
 
 @EntryPoint(_WORD, *[types.int64] * 2, *[_WORD] * 7)

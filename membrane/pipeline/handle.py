@@ -8,7 +8,6 @@ under an array or view that still exists is not given back to the source, so no 
 from __future__ import annotations
 
 import warnings
-import weakref
 from types import TracebackType
 from typing import Any, NoReturn, Self, SupportsIndex, overload
 
@@ -17,7 +16,8 @@ import numpy as np
 from membrane.blocks.arena import FreeResult
 from membrane.errors import CorruptionError, DoubleFreeError, UseAfterFreeError
 from membrane.pipeline import compiled
-from membrane.pipeline.resources import Departure, Memory, Resources
+from membrane.pipeline.capsule import new_capsule
+from membrane.pipeline.resources import Resources
 from runtime_math.types import SafetyLevel
 
 
@@ -27,38 +27,45 @@ class Lease:
     Parameters
     ----------
     resources : Resources
-    address : int
-        Base of the block.
     pipeline : object
         Whose block it is. Held only because a pipeline that nobody holds is closed.
     """
 
-    def __init__(self, resources: Resources, address: int, pipeline: object) -> None:
+    def __init__(self, resources: Resources, pipeline: object) -> None:
+        self._record: int = compiled.new_lease_entry.address_call()
+        # When this goes, the end of the lease is noted.
+        self._capsule = new_capsule(self._record, compiled.drop_lease_entry)
         self._resources = resources
         self._pipeline = pipeline
-        found = resources.call(compiled.locate_entry, address)
-        _, raw, _, size, generation, _, epoch, total, align = found
-        self.address = address
-        self.size: int = size
-        self.generation: int = generation
-        self.epoch: int = epoch
-        self._state = {"freed": False}
-        resources.call(compiled.pin_entry, raw)
-        resources.pins += 1
-        memory = Memory(raw, total, align)
-        finalizer = weakref.finalize(self, _depart, resources, memory, address, epoch, self._state)
-        finalizer.atexit = False
-        self.__array_interface__ = {
-            "shape": (size,),
+        self.address = self.size = self.generation = 0
+
+    @classmethod
+    def of_new_block(
+        cls, resources: Resources, pipeline: object, size: int, align: int
+    ) -> Lease | None:
+        """Allocate a block and lease it; None where there is no memory."""
+        lease = cls(resources, pipeline)
+        owner = id(resources)
+        address = resources.call(compiled.allocate_leased_entry, lease._record, owner, size, align)
+        if not address:
+            return None
+        found = compiled.lease_facts_entry.address_call(lease._record)
+        lease.address, lease.size, lease.generation = found
+        lease.__class__ = _OpenLease
+        lease.__array_interface__ = {
+            "shape": (lease.size,),
             "typestr": "|u1",
             "data": (address, False),
             "version": 3,
         }
+        return lease
+
+    __array_interface__: dict[str, Any]
 
     @property
     def freed(self) -> bool:
         """Whether this handle has freed its block."""
-        return self._state["freed"]
+        return bool(compiled.is_freed_entry.address_call(self._record))
 
     @property
     def compares_guards(self) -> bool:
@@ -74,27 +81,23 @@ class Lease:
         """Free the block; a second time it is a double free, whoever has the address by then."""
         if self.freed:
             return FreeResult.DOUBLE_FREE
-        self._state["freed"] = True
-        return FreeResult(self._resources.call(compiled.free_epoch_entry, self.address, self.epoch))
+        result = FreeResult(self._resources.call(compiled.free_leased_entry, self._record))
+        self.__class__ = Lease
+        return result
 
     def detach(self) -> None:
         """Leave the block to whoever has its address."""
-        self._state["freed"] = True
+        compiled.detach_entry.address_call(self._record)
+        self.__class__ = Lease
 
 
-def _depart(
-    resources: Resources, memory: Memory, address: int, epoch: int, state: dict[str, bool]
-) -> None:
-    """Last array over a block is gone: have it unpinned, and freed if nobody did."""
-    forgotten = not state["freed"]
-    warns = forgotten and resources.open
-    # Only noted here: the collector may run in the middle of an operation on the same tables.
-    resources.departed.append(Departure(address, epoch, forgotten, memory))
-    if resources.closing:
-        resources.settle()
-    if warns:  # at the end: a warning may be an exception
-        message = f"handle of block {address:#x} lost without free()"
-        warnings.warn(message, ResourceWarning, stacklevel=2)
+class _OpenLease(Lease):
+    """A lease of a block that nobody has freed: losing it is a mistake, and only that is told."""
+
+    def __del__(self) -> None:
+        if self._resources.open and not self.freed:
+            message = f"handle of block {self.address:#x} lost without free()"
+            warnings.warn(message, ResourceWarning, stacklevel=2)
 
 
 class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):

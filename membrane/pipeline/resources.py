@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import threading
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,23 +18,6 @@ from membrane.stages.state import STATE
 from runtime_math.kernel import RuntimeMathKernel
 from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.types import SafetyLevel
-
-
-class Memory(NamedTuple):
-    """The memory of a block, guards included."""
-
-    raw_base: int
-    total: int
-    align: int
-
-
-class Departure(NamedTuple):
-    """A lease that is gone: what is still to be done about its block."""
-
-    address: int
-    epoch: int
-    forgotten: bool
-    memory: Memory
 
 
 class ThreadCache(threading.local):
@@ -72,15 +54,22 @@ class Resources:
         self.kernel = kernel
         self.mode = mode
         self.repaired = repaired
-        self.pins = 0
         self.closing = False
-        self.open = True
-        self.departed: collections.deque[Departure] = collections.deque()
         # Compiled code is entered with the interpreter's lock; a source gives it up in between.
         self.lock: AbstractContextManager[Any] = contextlib.nullcontext()
         if source is not None:
             self.lock = threading.RLock()
             _with_locks.add(self)
+
+    @property
+    def open(self) -> bool:
+        """Whether there are tables and blocks: not any more after the end of a close."""
+        return not self.storage["released"][0]
+
+    @property
+    def pins(self) -> int:
+        """How many blocks have arrays over them, or had when last something was done."""
+        return int(self.storage["leases"][0])
 
     def call(self, point: EntryPoint, *arguments: int) -> Any:
         """Call an entry point on the state."""
@@ -91,8 +80,6 @@ class Resources:
         if self.closing:
             raise ValueError("the pipeline is closed")
         with self.lock:
-            if self.departed:
-                self.settle()
             result = function(*arguments)
             if self.source is not None:
                 self.source.raise_pending()
@@ -100,23 +87,8 @@ class Resources:
 
     def settle(self) -> None:
         """Undo the pins of leases that are gone; release everything once a close is due."""
-        while self.departed:
-            address, epoch, forgotten, memory = self.departed.popleft()
-            self.pins -= 1
-            if not self.open:
-                continue
-            if forgotten:
-                compiled.free_epoch_entry.address_call(self.address, address, epoch)
-            compiled.unpin_entry.address_call(self.address, *memory)
-        if self.closing and self.open and not self.pins and not self.storage["call_pins"][0]:
-            self.open = False
-            compiled.release_entry.address_call(self.address)
-
-    def unpin(self, regions_address: int, count: int) -> None:
-        """Undo the pins of a guarded call, also while the pipeline is being closed."""
         with self.lock:
-            compiled.unpin_regions_entry.address_call(regions_address, count)
-            self.settle()
+            compiled.settle_entry.address_call(self.address)
 
     def close(self) -> None:
         """Release everything now, or when the last pin goes: that of a handle or of a call."""

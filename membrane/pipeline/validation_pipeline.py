@@ -133,9 +133,8 @@ class ValidationPipeline:
         self._caches = ThreadCache(self._resources.address)
         self._validate: Callable[[int, Any], ValidationOutcome]
         self._validate = compiled.validate_entry.address_call
-        # Whether a validation needs nothing but the compiled code, unless a lease has departed.
+        # Whether a validation needs nothing but the compiled code.
         self._direct = source is None
-        self._departed = self._resources.departed
         self._finalizer = weakref.finalize(self, self._resources.close)
         self._finalizer.atexit = False
         _open_pipelines.add(self)
@@ -212,10 +211,10 @@ class ValidationPipeline:
         effective = max(int(uint64("align", align)), 16)
         if effective & (effective - 1):
             raise ValueError(f"align must be a power of two, got {align}")
-        address = self.allocate_address(size, align)
-        if address is None:
+        lease = Lease.of_new_block(self._resources, self, int(uint64("size", size)), effective)
+        if lease is None:
             raise MemoryError(f"no memory for {size} bytes aligned to {effective}")
-        return Handle.of(Lease(self._resources, address, self))
+        return Handle.of(lease)
 
     def free(self, block: Pointer) -> FreeResult:
         """Free a block.
@@ -265,7 +264,7 @@ class ValidationPipeline:
         -------
         ValidationOutcome
         """
-        if target.__class__ is int and self._direct and not self._departed:
+        if target.__class__ is int and self._direct:
             try:
                 found = self._validate(self._caches.address, target)
             except OverflowError:

@@ -1,8 +1,9 @@
 """The regions of one guarded call: looked up and pinned before it, compared and unpinned after it.
 
-Jitted code. Whoever makes the call keeps an array of `REGION` records, on its stack or as an array.
-A pin and the note of it are one step here, so that nothing that interrupts Python in between can
-lose it; `unpin_regions` may be called any number of times.
+Jitted code. Whoever makes the call keeps `REGION` records: machine code on its stack, Python in the
+C heap, where they belong to a capsule whose destructor undoes the pins. A pin and the note of it
+are one step here, so that nothing that interrupts Python in between can lose it; `unpin_regions`
+may be called any number of times.
 """
 
 import numpy as np
@@ -12,10 +13,12 @@ from membrane.blocks.lattice import QUARANTINED, VALID
 from membrane.blocks.lookup import covering
 from membrane.blocks.quarantine import pin, unpin
 from membrane.blocks.slots import NO_SLOT, slot_address, slot_at
-from membrane.stages import metrics
+from membrane.stages import leases, metrics
 from membrane.stages.state import STATE
 from membrane.tables import hash_map
+from membrane.tables.memory import c_allocate_zeroed, c_free, load_word, store_word
 from membrane.tables.words import ONE, ZERO
+from runtime_math.numerics.builtins.emission import give, take
 from runtime_math.numerics.compilation import jitted
 from runtime_math.numerics.record_at import record_at
 
@@ -35,9 +38,12 @@ REGION = np.dtype(
         ("raw_base", np.uint64),
         ("total", np.uint64),
         ("align", np.uint64),
+        ("owner", np.uint64),  # an object that the pipeline's state belongs to, held; or 0
     ],
     align=True,
 )
+# What Python keeps of a call: how many regions, then the regions.
+HEAD_SIZE = np.uint64(8)
 REGION_SIZE = np.uint64(REGION.itemsize)
 region_at = record_at(REGION)
 # What may have happened to a block meanwhile.
@@ -45,8 +51,37 @@ INTACT, FREED, OVERWRITTEN = range(3)
 
 
 @jitted
-def hold(pipeline, region, address):
-    """Pin the block around an address, unless its memory was released; whether there is one."""
+def new_regions(count):
+    """Address of memory for the regions of a call, or 0 without memory."""
+    memory = c_allocate_zeroed(ONE, HEAD_SIZE + np.uint64(count) * REGION_SIZE)
+    if memory != ZERO:
+        store_word(memory, np.uint64(count))
+    return memory
+
+
+@jitted
+def drop_regions(memory):
+    """Undo the pins of a call, and give the memory of its regions back."""
+    unpin_regions(memory + HEAD_SIZE, np.int64(load_word(memory)))
+    c_free(memory)
+
+
+@jitted
+def hold(pipeline, memory, number, owner, address, is_write):
+    """Pin the block around an address, unless its memory was released; whether there is one.
+
+    The pipeline's state stays until the pin is undone.
+    """
+    region = region_at(memory + HEAD_SIZE + np.uint64(number) * REGION_SIZE)
+    if not _hold_around(pipeline, region, address):
+        return False
+    region.is_write, region.owner = np.uint64(is_write), owner
+    take((owner,))
+    return True
+
+
+@jitted
+def _hold_around(pipeline, region, address):
     blocks = state_at(pipeline).arena
     identity = covering(blocks, address)
     if identity == NO_SLOT or slot_at(slot_address(blocks, identity)).state < QUARANTINED:
@@ -74,7 +109,7 @@ def admit(pipeline, frame, count):
         return False
     for index in range(count):
         region = region_at(frame + np.uint64(index) * REGION_SIZE)
-        region.pipeline = ZERO
+        region.pipeline = region.owner = ZERO
         if not _admit_region(pipeline, region):
             unpin_regions(frame, index)
             return False
@@ -126,14 +161,21 @@ def damage(frame, count):
 
 @jitted
 def unpin_regions(frame, count):
-    """Undo the pins; whether a pipeline among theirs waits for that to be closed."""
+    """Undo the pins; whether a pipeline of a call of machine code waits for that to be closed."""
     waited_for = False
     for index in range(count):
         region = region_at(frame + np.uint64(index) * REGION_SIZE)
         if region.pipeline != ZERO:
-            state = state_at(region.pipeline)
+            pipeline = region.pipeline
+            state = state_at(pipeline)
             region.pipeline = ZERO
             state.call_pins -= ONE
             unpin(state.arena, region.raw_base, region.total, region.align)
-            waited_for = waited_for or state.closing != ZERO
+            if region.owner == ZERO:
+                waited_for = waited_for or state.closing != ZERO
+                continue
+            if state.closing != ZERO:
+                leases.settle(pipeline)
+            give((region.owner,))
+            region.owner = ZERO
     return waited_for

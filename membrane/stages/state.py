@@ -41,7 +41,10 @@ STATE = np.dtype(
         ("bloom", bloom.STATE),
         ("arena", slots.STATE),
         ("call_pins", np.uint64),  # held by guarded calls that are running
-        ("closing", np.uint64),  # whether the release of all memory waits for them
+        ("leases", np.uint64),  # blocks that there are arrays over
+        ("departed", np.uint64),  # the first lease whose arrays are gone, see `leases`
+        ("closing", np.uint64),  # whether the release of all memory waits for pins and leases
+        ("released", np.uint64),  # whether it has been done
     ],
     align=True,
 )

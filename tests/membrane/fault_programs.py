@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 import warnings
 import zlib
 
@@ -309,6 +310,39 @@ def a_buffer_is_not_resized_under_a_call(mode):
         sort(data, len(data), 1, compare(grow))
         data.extend(b"free again")
     assert set(seen) == {bytearray, array.array}
+
+
+def interrupts_leave_no_pin(mode):
+    """KeyboardInterrupt may arrive at any moment of a guarded call."""
+    pipeline = ValidationPipeline(mode)
+    fill = memset(pipeline)
+    libc = GuardedLibrary(pipeline)
+    structure = type("S", (ctypes.Structure,), {"_fields_": [("bytes", ctypes.c_char * 64)]})
+    target, count = structure(), 0
+    block = pipeline.allocate(64)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    end = time.monotonic() + 4.0
+    while time.monotonic() < end:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 1e-5 + 1e-6 * (count % 400))
+            while time.monotonic() < end:
+                fill(block, 1, 64)
+                fill(target, 1, 64)
+                libc.memset(block, 2, 64)
+                pipeline.allocate(16)[0] = 1
+        except KeyboardInterrupt:
+            count += 1
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    gc.collect()
+    assert count > 100, count
+    assert pins(pipeline) == 0, pins(pipeline)
+    assert block.free().name == "FREED"
+    del block
+    gc.collect()
+    pipeline.resources.settle()
+    assert pipeline.resources.pins == 0
+    assert pipeline.statistics()["live_blocks"] == 0
 
 
 def a_lost_handle_leaks_nothing_where_warnings_are_errors(mode):
