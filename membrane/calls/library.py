@@ -121,7 +121,7 @@ class GuardedLibrary:
         argument = self._argument(pointer)
         address = argument.address
         if argument.handle is not None:
-            result = argument.handle.own_lease().free()
+            result = argument.handle.release()
         else:
             result = self.pipeline.home(address).free(address)
         if result == FreeResult.FREED:

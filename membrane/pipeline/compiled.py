@@ -72,7 +72,7 @@ def free_leased_entry(state_address, lease_address):
 
 @EntryPoint(_WORD)
 def is_freed_entry(lease_address):
-    return leases.lease_at(lease_address).freed != ZERO
+    return leases.is_freed(lease_address)
 
 
 @EntryPoint(_WORD)

@@ -8,6 +8,7 @@ under an array or view that still exists is not given back to the source, so no 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn, Self, SupportsIndex, overload
 
@@ -163,7 +164,7 @@ class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
             In strict mode, header or canary was overwritten; the block is freed all the same.
         """
         lease = self.own_lease()
-        result = lease.free()
+        result = self.release()
         if result == FreeResult.DOUBLE_FREE:
             raise DoubleFreeError(f"the block at {lease.address:#x} is free already")
         if result == FreeResult.FREED_WITH_CANARY_CORRUPTION and lease.compares_guards:
@@ -173,10 +174,17 @@ class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
             )
         return result
 
+    def release(self) -> FreeResult:
+        """Free the block as `free` does, and tell what came of it instead of raising."""
+        result = self.own_lease().free()
+        self.__class__ = StaleHandle
+        return result
+
     def detach(self) -> int:
         """Give up ownership: the block stays until it is freed by its address, returned here."""
         lease = self._live()
         lease.detach()
+        self.__class__ = StaleHandle
         return lease.address
 
     def __enter__(self) -> Self:
@@ -220,3 +228,43 @@ class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
             return repr(np.asarray(self))
         state = "freed" if self.lease.freed else "live"
         return f"<Handle of {self.lease.size} bytes at {self.lease.address:#x}, {state}>"
+
+
+def _refusal(name: str) -> Callable[..., NoReturn]:
+    def refuse(self: Handle, *arguments: Any, **keywords: Any) -> NoReturn:
+        address = self.own_lease().address
+        raise UseAfterFreeError(f"{name} of the handle of a block that was freed ({address:#x})")
+
+    refuse.__name__ = name
+    return refuse
+
+
+# What tells about the array and not about its bytes, and what Python itself needs of an object.
+_HARMLESS = {
+    *("__array_finalize__", "__array_priority__", "__class__", "__class_getitem__", "__delattr__"),
+    *("__dir__", "__doc__", "__format__", "__getattribute__", "__hash__", "__init__"),
+    *("__init_subclass__", "__new__", "__release_buffer__", "__repr__", "__setattr__"),
+    *("__sizeof__", "__str__", "__subclasshook__", "device", "dtype", "flags", "itemsize"),
+    *("nbytes", "ndim", "shape", "size", "strides"),
+}
+_REFUSED = (set(dir(np.ndarray)) | {"__bytes__"}) - _HARMLESS
+
+
+class StaleHandle(Handle):
+    """A handle whose block was freed: whatever is asked of it raises `UseAfterFreeError`.
+
+    Handles become stale by changing their class. Consumers that go past the class see memory that
+    is still there, and nobody else's, as long as the handle exists: `numpy.asarray`, C code that
+    knows NumPy, and before Python 3.12 all that takes buffers (`memoryview`, `os.write`,
+    `readinto`).
+    """
+
+    __str__ = Handle.__repr__
+
+    def __format__(self, specification: str) -> str:
+        return format(repr(self), specification)
+
+    for _name in _REFUSED:
+        _is_method = callable(getattr(np.ndarray, _name, int))
+        vars()[_name] = _refusal(_name) if _is_method else property(_refusal(_name))
+    del _name, _is_method

@@ -230,7 +230,7 @@ class ValidationPipeline:
         FreeResult
         """
         if isinstance(block, Handle):
-            return block.own_lease().free()
+            return block.release()
         pointer = pointer_argument(block, "block")
         pointer.release()
         if pointer.fault is not None:

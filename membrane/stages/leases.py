@@ -10,6 +10,7 @@ import numpy as np
 
 from membrane.blocks import lookup
 from membrane.blocks.arena import FreeResult
+from membrane.blocks.lattice import VALID
 from membrane.blocks.quarantine import pin, unpin
 from membrane.blocks.slots import slot_address, slot_at
 from membrane.stages import allocation, state
@@ -88,6 +89,20 @@ def free(record):
     lease.freed = ONE
     own = state_at(lease.pipeline)
     return np.int64(allocation.free_epoch(own, lease.address, lease.epoch))
+
+
+@jitted
+def is_freed(record):
+    """Whether the block of a lease is freed, by its handle or by its address."""
+    lease = lease_at(record)
+    if lease.freed != ZERO:
+        return True
+    blocks = state_at(lease.pipeline).arena
+    identity, place = lookup.locate(blocks, lease.address)
+    if place != lookup.BASE:
+        return True
+    slot = slot_at(slot_address(blocks, identity))
+    return slot.epoch != lease.epoch or slot.state != VALID
 
 
 @jitted
