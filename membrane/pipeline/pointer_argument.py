@@ -171,13 +171,16 @@ def _address_of(view: memoryview) -> int:
     return int(np.frombuffer(view, np.uint8).ctypes.data)
 
 
+_base_of = vars(np.ndarray)["base"].__get__
+
+
 def _owns(value: Any) -> bool:
     """Whether an object proves that its memory is alive; a mere view of an address does not."""
     while True:
         if isinstance(value, np.ndarray):
             if value.flags.owndata:
                 return True
-            value = value.base
+            value = _base_of(value)  # a stale handle would refuse to tell
         elif isinstance(value, memoryview):
             value = value.obj
         elif isinstance(value, DATA):

@@ -121,7 +121,7 @@ def test_handles_are_buffers_without_copies(either):
 
 def test_stale_handles_refuse_everything(pipeline):
     block = pipeline.allocate(16)
-    address, twin = block.address, block
+    address, twin, derived = block.address, block, block.view()
     assert pipeline.free(block) == FreeResult.FREED
     for use in (lambda: block[0], lambda: block.address, lambda: twin.__enter__()):
         with pytest.raises(UseAfterFreeError):
@@ -130,7 +130,7 @@ def test_stale_handles_refuse_everything(pipeline):
         block.free()
     assert pipeline.free(address) == FreeResult.DOUBLE_FREE
     with pytest.raises(TypeError, match="derived"):
-        (block.view()).free()
+        derived.free()
 
 
 def test_a_handle_frees_its_own_block_only():

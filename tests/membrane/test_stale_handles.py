@@ -116,7 +116,7 @@ def test_use_is_refused(stale, use):
 def test_use_of_the_buffer(stale, use):
     if sys.version_info >= (3, 12):
         # Some takers say in words of their own that they got no buffer.
-        with pytest.raises((UseAfterFreeError, TypeError), match="freed|StaleHandle"):
+        with pytest.raises((UseAfterFreeError, TypeError), match=r"freed|StaleHandle"):
             BUFFERS[use](stale)
     else:
         BUFFERS[use](stale)  # the memory is still there, and nobody else's
