@@ -115,6 +115,16 @@ def beside_the_original(rounds, as_json):
     click.echo(reference.as_json(figures) if as_json else reference.as_text(figures))
 
 
+@cli.command("guards")
+@_ROUNDS
+def beside_ctypes(rounds):
+    """Measure the cost of guards beside the same calls through ctypes alone."""
+    from bench import guarding, reference
+
+    for table in (guarding.measure(rounds), guarding.measure_allocation(rounds)):
+        click.echo(reference.aligned(table))
+
+
 @cli.command("document")
 @click.option(
     "-o", "--output", default="docs/performance.md", show_default=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench import (
     environment,
+    guarding,
     inputs,
     reference,
     registry,
@@ -58,6 +59,14 @@ observation (minimum of {rounds}).
 _ENSEMBLE = """
 `replay_ensemble` of {events} events on each of {kernels} kernels, with one thread and with two
 (minimum of {rounds}; this machine has {cores} cores).
+"""
+_GUARDS = """
+## Guarded C calls
+
+The same calls through ctypes alone, and behind a guard: with a pipeline that asks no kernel
+(`policy=None`), and with the default one. Both are given live blocks, which ctypes alone gets as
+addresses. Ratios to ctypes alone, alternating in one process (minimum of {rounds}). The last table
+makes and frees 64 bytes: a guarded block beside the C library's and a ctypes buffer.
 """
 _PROFILES = """
 ## Where the time goes now
@@ -130,6 +139,11 @@ def _worst_calls():
         return [_NO_COUNTER]
     text = _WORST.format(calls=f"{worst_call.CALLS:,}", replays=worst_call.REPLAYS)
     return [text, _table(worst_call.rows(worst_call.measure()), code_columns=0)]
+
+
+def _guards(rounds):
+    calls, allocation = guarding.measure(rounds), guarding.measure_allocation(rounds)
+    return [_GUARDS.format(rounds=rounds), _table(calls), "", _table(allocation)]
 
 
 def _batches(rounds, **sizes):
@@ -220,6 +234,7 @@ def _sections(rounds, recordings):
     return [
         ("beside the original", 50 + 4 * rounds, lambda: _beside_the_original(rounds)),
         ("worst calls", 15, _worst_calls),
+        ("guards", 10 + 2 * rounds, lambda: _guards(rounds)),
         ("batches", 12 + 11 * rounds, lambda: _batches(rounds)),
         ("process", 60, _process),
         ("monitors", 10 + rounds, lambda: _monitors(rounds)),

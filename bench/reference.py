@@ -159,7 +159,11 @@ def rows(figures):
 
 def as_text(figures):
     """Format figures for people; in parentheses ours / original."""
-    table = rows(figures)
+    return aligned(rows(figures))
+
+
+def aligned(table):
+    """Format the cells of a table, headings first, for people."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     return "\n".join(
         "  ".join(

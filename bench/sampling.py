@@ -9,16 +9,20 @@ a plain minimum would drop.
 import numpy as np
 
 _SHORTEST_SAMPLE = 0.4e-3
+_LONG_CALL, _FEW_CALLS = 20e-6, 16
 _CALLS = 512  # divides the length of the mixed traffic, so that stretches repeat
 STRETCHES = 64
 
 
 def calls_for(timing):
-    """Return how many calls make a sample of about half a millisecond: 512, or a multiple."""
+    """Return how many calls make a sample of about half a millisecond: 512, or a multiple.
+
+    Of calls that take tens of microseconds there are 16 in a sample.
+    """
     calls = _CALLS
-    while min(timing(calls) for _ in range(3)) < _SHORTEST_SAMPLE:
+    while (shortest := min(timing(calls) for _ in range(3))) < _SHORTEST_SAMPLE:
         calls *= 2
-    return calls
+    return _FEW_CALLS if shortest > calls * _LONG_CALL else calls
 
 
 def best_stretches(timings, repeats, stretches=STRETCHES):
