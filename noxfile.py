@@ -86,6 +86,15 @@ def wheel(session):
     session.run("python", "-P", "-c", _USE_OF_A_WHEEL)
 
 
+@nox.session(python=PYTHONS[0])
+def soak(session):
+    """Guards for a long time: 600,000 calls beside plain libc, a million blocks in 8 threads."""
+    _install(session, [])
+    for mode in ("strict", "hardened"):
+        session.run("python", "-m", "tests.membrane.differential", "300000", mode, "1")
+        session.run("python", "-m", "tests.membrane.soak", "500000", mode)
+
+
 @nox.session(python=False)
 def conformance(session):
     """Every golden trace of a folder: ``nox -s conformance -- DIR``."""
