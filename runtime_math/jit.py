@@ -61,9 +61,5 @@ JIT_CALLS = JitCalls(
     note_check_order_outcome=_note_check_order_outcome,
     note_overlap=_note_overlap,
 )
-decide_packed = JIT_CALLS.decide_packed
-decide = JIT_CALLS.decide
-observe_validation_result = JIT_CALLS.observe_validation_result
-check_ordering = JIT_CALLS.check_ordering
-note_check_order_outcome = JIT_CALLS.note_check_order_outcome
-note_overlap = JIT_CALLS.note_overlap
+decide_packed, decide, observe_validation_result = JIT_CALLS.main
+check_ordering, note_check_order_outcome, note_overlap = JIT_CALLS.smaller

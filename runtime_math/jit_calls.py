@@ -67,6 +67,16 @@ class JitCalls:
                 namespace[template.__name__] = jitted(copied(template, namespace))
                 setattr(self, template.__name__, namespace[template.__name__])
 
+    @property
+    def main(self) -> tuple[Callable[..., int], Callable[..., Decision], Callable[..., None]]:
+        """``decide_packed``, ``decide`` and ``observe_validation_result``."""
+        return self.decide_packed, self.decide, self.observe_validation_result
+
+    @property
+    def smaller(self) -> tuple[Callable[..., int], Callable[..., None], Callable[..., bool]]:
+        """``check_ordering``, ``note_check_order_outcome`` and ``note_overlap``."""
+        return self.check_ordering, self.note_check_order_outcome, self.note_overlap
+
     def compilations(self, dtype):
         """What `runtime_math.precompile` compiles for a record: functions, by name."""
         record = from_dtype(dtype)

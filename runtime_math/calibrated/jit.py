@@ -59,12 +59,8 @@ JIT_CALLS = JitCalls(
     reset_alarms=_reset_alarms,
     in_alarm=_in_alarm,
 )
-decide_packed = JIT_CALLS.decide_packed
-decide = JIT_CALLS.decide
-observe_validation_result = JIT_CALLS.observe_validation_result
-check_ordering = JIT_CALLS.check_ordering
-note_check_order_outcome = JIT_CALLS.note_check_order_outcome
-note_overlap = JIT_CALLS.note_overlap
+decide_packed, decide, observe_validation_result = JIT_CALLS.main
+check_ordering, note_check_order_outcome, note_overlap = JIT_CALLS.smaller
 acknowledge = JIT_CALLS.acknowledge
 reset_alarms = JIT_CALLS.reset_alarms
 in_alarm = JIT_CALLS.in_alarm
