@@ -10,7 +10,7 @@ from tests.documents import ROOT, fences, run, run_programs, run_session
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Recorded output and diagrams are "text"; what a reader is to run says in what.
-LANGUAGES = {"python", "console", "sh", "diff", "text", "toml", "yaml"}
+LANGUAGES = {"python", "console", "sh", "c", "diff", "text", "toml", "yaml"}
 NOT_RUN = "not run here"
 
 

@@ -6,6 +6,7 @@
 import contextlib
 import ctypes
 import gc
+import logging
 import mmap
 import random
 import signal
@@ -106,6 +107,7 @@ def interrupted(worker, steps):
 def soak(calls, mode):
     """Make that many steps in all; returns (interrupts, growth in bytes)."""
     warnings.simplefilter("ignore", ResourceWarning)
+    logging.getLogger("membrane").setLevel(logging.ERROR)  # thousands of repairs, else
     sys.unraisablehook = lambda unraisable: None  # interrupts in the warning of a lost handle
     pipeline = ValidationPipeline(mode)
     workers = [Worker(pipeline, seed) for seed in range(THREADS)]
