@@ -7,6 +7,7 @@ its target; so a guard makes the pointers itself.
 from __future__ import annotations
 
 import ctypes
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from membrane.calls.regions import Region
 from membrane.errors import UseAfterFreeError
-from membrane.pipeline.cffi_pointer import is_cffi_data
+from membrane.pipeline.cffi_pointer import is_cffi_data, is_cffi_function
 from membrane.pipeline.ctypes_kinds import FUNCTION, SIMPLE_DATA, is_pointer_type
 from membrane.pipeline.handle import Handle
 from membrane.pipeline.pointer_argument import pointer_argument
@@ -68,7 +69,7 @@ def passed(
             _for_ctypes(name, position, value, regions.get(position), function)
             for position, value in enumerate(values)
         ]
-    if is_cffi_data(function) or is_cffi_data(getattr(function, "__self__", None)):
+    if is_cffi_function(function):
         return [
             _for_cffi(position, value, regions.get(position), function)
             for position, value in enumerate(values)
@@ -93,6 +94,8 @@ def _for_ctypes(
         return value
     if ctype is None:
         return ctypes.c_void_p(address)
+    if inspect.ismethod(ctype.from_param):
+        return _for_converter(name, position, value, address, ctype)
     if is_pointer_type(ctype):
         return ctypes.cast(ctypes.c_void_p(address), ctype)
     if isinstance(ctype, type) and issubclass(ctype, SIMPLE_DATA):
@@ -102,7 +105,19 @@ def _for_ctypes(
                 f" {ctype.__name__}, which has no room for an address"
             )
         return address
-    return value  # a converter of the user's own gets what it expects
+    return value
+
+
+def _for_converter(name: str, position: int, value: Any, address: int, ctype: Any) -> Any:
+    """What a converter of the user's own, or of NumPy, expects: it makes the pointer itself."""
+    converted = pointer_argument(ctype.from_param(value), f"argument {position}")
+    converted.release()
+    if converted.address != address:
+        raise TypeError(
+            f"{name}: argument {position} is validated at {address:#x}, but"
+            f" {ctype.__name__}.from_param makes {converted.address:#x} of it"
+        )
+    return value
 
 
 def _takes_pointers(ctype: Any) -> bool:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from membrane.pipeline.known_memory import KnownMemory
 
+_BACKEND = "_cffi_backend"
 _OWNING = ("__CDataOwn", "__CDataOwnGC", "__CDataGCP", "__CDataFromBuf")
 _ADDRESSED = ("pointer", "array", "function")
 
 
 def is_cffi_data(value: object) -> bool:
     """Whether an object is a value of C as cffi has it."""
-    return type(value).__module__ == "_cffi_backend"
+    backend = sys.modules.get(_BACKEND)
+    return backend is not None and isinstance(value, backend.FFI.CData)
+
+
+def is_cffi_function(value: object) -> bool:
+    """Whether a function is one of cffi: a value of C, or of a compiled library."""
+    return is_cffi_data(value) or type(getattr(value, "__self__", None)).__module__ == _BACKEND
 
 
 def ctype_name(value: Any) -> str:

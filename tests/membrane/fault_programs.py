@@ -150,6 +150,9 @@ def bounds_of_cffi_objects(mode):
         (ffi.from_buffer(bytearray(24)), 24),
         (ffi.from_buffer("int[]", bytearray(24)), 24),
         (ffi.new("int *"), 4),
+        (ffi.new("char[16]")[4:10], 6),
+        (ffi.gc(ffi.new("char[4]"), lambda memory: None), 4),
+        (ffi.buffer(ffi.new("char[16]")), 16),
     ]
     for pointer, room in owned:
         fill(pointer, 1, room)
@@ -590,6 +593,15 @@ def all_kinds_of_memory(mode):
         for target in targets[2:4]:
             with refused(OutOfBoundsError):
                 fill(target, 1, 9)
+    copy = declared("memcpy", VOID, *[np.ctypeslib.ndpointer(np.uint8)] * 2, SIZE)
+    checked = guard(copy, reads={1: argument(2)}, writes={0: argument(2)}, pipeline=pipeline)
+    checked(plain, np.full(8, 3, np.uint8), 8)
+    assert plain.tolist() == [3] * 8 + [0] * 8
+    elsewhere = type("Copying", (VOID,), {"from_param": classmethod(lambda cls, value: b"copy")})
+    checked = guard(declared("memset", VOID, elsewhere, INT, SIZE), writes={0: argument(2)},
+                    pipeline=pipeline)  # fmt: skip
+    with refused(TypeError, mentions="from_param"):
+        checked(plain, 1, 8)
     with refused(ValueError):
         fill(np.zeros(16, np.uint8)[::2], 1, 1)
     with refused(TypeError):
