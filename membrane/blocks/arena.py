@@ -78,6 +78,8 @@ class FreeResult(IntEnum):
     INVALID_POINTER = 4
 
 
+# By their codes.
+FREE_RESULTS: tuple[FreeResult, ...] = tuple(FreeResult)
 # The codes as plain numbers, for jitted code.
 FREED, FREED_WITH_CANARY_CORRUPTION, DOUBLE_FREE, FOREIGN_POINTER, INVALID_POINTER = map(
     int, FreeResult

@@ -59,9 +59,8 @@ def allocate_leased_entry(state_address, lease_address, owner, size, align):
 
 
 @EntryPoint(_WORD)
-def lease_facts_entry(lease_address):
-    lease = leases.lease_at(lease_address)
-    return lease.address, lease.size, np.uint64(lease.generation)
+def generation_entry(lease_address):
+    return leases.lease_at(lease_address).generation
 
 
 @EntryPoint(_WORD, _WORD)

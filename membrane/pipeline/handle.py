@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Self, SupportsIndex, overload
 
 import numpy as np
 
-from membrane.blocks.arena import FreeResult
+from membrane.blocks.arena import FREE_RESULTS, FreeResult
 from membrane.errors import CorruptionError, DoubleFreeError, UseAfterFreeError
 from membrane.pipeline import compiled
 from membrane.pipeline.capsule import new_capsule
@@ -38,7 +38,7 @@ class Lease:
         self._capsule = new_capsule(self._record, compiled.drop_lease_entry)
         self._resources = resources
         self._pipeline = pipeline
-        self.address = self.size = self.generation = 0
+        self.address = self.size = 0
 
     @classmethod
     def of_new_block(
@@ -50,8 +50,7 @@ class Lease:
         address = resources.call(compiled.allocate_leased_entry, lease._record, owner, size, align)
         if not address:
             return None
-        found = compiled.lease_facts_entry.address_call(lease._record)
-        lease.address, lease.size, lease.generation = found
+        lease.address, lease.size = address, size
         lease.__class__ = _OpenLease
         lease.__array_interface__ = {
             "shape": (lease.size,),
@@ -64,8 +63,13 @@ class Lease:
     __array_interface__: dict[str, Any]
 
     @property
+    def generation(self) -> int:
+        """Generation of the block."""
+        return int(compiled.generation_entry.address_call(self._record))
+
+    @property
     def freed(self) -> bool:
-        """Whether this handle has freed its block."""
+        """Whether the block is freed, by its handle or by its address."""
         return bool(compiled.is_freed_entry.address_call(self._record))
 
     @property
@@ -80,11 +84,9 @@ class Lease:
 
     def free(self) -> FreeResult:
         """Free the block; a second time it is a double free, whoever has the address by then."""
-        if self.freed:
-            return FreeResult.DOUBLE_FREE
-        result = FreeResult(self._resources.call(compiled.free_leased_entry, self._record))
+        code: int = self._resources.call(compiled.free_leased_entry, self._record)
         self.__class__ = Lease
-        return result
+        return FREE_RESULTS[code]
 
     def detach(self) -> None:
         """Leave the block to whoever has its address."""

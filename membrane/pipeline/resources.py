@@ -73,6 +73,8 @@ class Resources:
 
     def call(self, point: EntryPoint, *arguments: int) -> Any:
         """Call an entry point on the state."""
+        if self.source is None and not self.closing:
+            return point.address_call(self.address, *arguments)
         return self.run(point.address_call, self.address, *arguments)
 
     def run(self, function: Callable[..., Any], *arguments: int) -> Any:

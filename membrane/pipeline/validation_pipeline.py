@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 import numpy as np
 
 from membrane.blocks.arena import (
+    FREE_RESULTS,
     QUARANTINE_MAX_BYTES,
     QUARANTINE_MAX_ENTRIES,
     Block,
@@ -190,8 +191,13 @@ class ValidationPipeline:
         int or None
             Address of the first byte; None when the size, the alignment or the source fails.
         """
-        size, align = int(uint64("size", size)), int(uint64("align", align))
-        address: int = self._call(compiled.allocate_entry, size, align)
+        if size.__class__ is not int or align.__class__ is not int:
+            size, align = int(uint64("size", size)), int(uint64("align", align))
+        try:
+            address: int = self._call(compiled.allocate_entry, size, align)
+        except OverflowError:
+            uint64("size", size), uint64("align", align)
+            raise
         return address or None
 
     def allocate(self, size: int, align: int = 16) -> Handle:
@@ -208,10 +214,12 @@ class ValidationPipeline:
         MemoryError
             The source has no such block.
         """
-        effective = max(int(uint64("align", align)), 16)
+        effective = 16 if align == 16 else max(int(uint64("align", align)), 16)
         if effective & (effective - 1):
             raise ValueError(f"align must be a power of two, got {align}")
-        lease = Lease.of_new_block(self._resources, self, int(uint64("size", size)), effective)
+        if size.__class__ is not int or not 0 <= size < 2**64:
+            size = int(uint64("size", size))
+        lease = Lease.of_new_block(self._resources, self, size, effective)
         if lease is None:
             raise MemoryError(f"no memory for {size} bytes aligned to {effective}")
         return Handle.of(lease)
@@ -231,11 +239,16 @@ class ValidationPipeline:
         """
         if isinstance(block, Handle):
             return block.release()
-        pointer = pointer_argument(block, "block")
-        pointer.release()
-        if pointer.fault is not None:
-            return FreeResult.FOREIGN_POINTER
-        return FreeResult(self._call(compiled.free_entry, pointer.address))
+        if block.__class__ is int and 0 < block < 2**64:
+            address = block
+        else:
+            pointer = pointer_argument(block, "block")
+            pointer.release()
+            if pointer.fault is not None:
+                return FreeResult.FOREIGN_POINTER
+            address = pointer.address
+        code: int = self._call(compiled.free_entry, address)
+        return FREE_RESULTS[code]
 
     def register_allocation(self, base: Address, size: int) -> None:
         """Declare a range as ours to the filter and the page oracle."""

@@ -9,7 +9,7 @@ operation on the same tables. The next operation of the pipeline does the rest.
 import numpy as np
 
 from membrane.blocks import lookup
-from membrane.blocks.arena import FreeResult
+from membrane.blocks.arena import DOUBLE_FREE
 from membrane.blocks.lattice import VALID
 from membrane.blocks.quarantine import pin, unpin
 from membrane.blocks.slots import slot_address, slot_at
@@ -40,7 +40,6 @@ LEASE = np.dtype(
 )
 LEASE_SIZE = np.uint64(LEASE.itemsize)
 lease_at = record_at(LEASE)
-DOUBLE_FREE = np.int64(FreeResult.DOUBLE_FREE)
 
 
 @jitted
@@ -88,7 +87,7 @@ def free(record):
         return DOUBLE_FREE
     lease.freed = ONE
     own = state_at(lease.pipeline)
-    return np.int64(allocation.free_epoch(own, lease.address, lease.epoch))
+    return allocation.free_epoch(own, lease.address, lease.epoch)
 
 
 @jitted

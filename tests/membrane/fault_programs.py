@@ -143,14 +143,15 @@ def bounds_of_cffi_objects(mode):
     ffi.cdef("void *memset(void *, int, size_t); struct pair { int a, b; };")
     pipeline = ValidationPipeline(mode)
     fill = guard(ffi.dlopen(None).memset, writes={0: argument(2)}, pipeline=pipeline)
+    whole = ffi.new("char[16]")  # a part of it does not keep it
     owned = [
-        (ffi.new("char[16]"), 16),
+        (whole, 16),
         (ffi.new("int[4]"), 16),
         (ffi.new("struct pair *"), 8),
         (ffi.from_buffer(bytearray(24)), 24),
         (ffi.from_buffer("int[]", bytearray(24)), 24),
         (ffi.new("int *"), 4),
-        (ffi.new("char[16]")[4:10], 6),
+        (whole[4:10], 6),
         (ffi.gc(ffi.new("char[4]"), lambda memory: None), 4),
         (ffi.buffer(ffi.new("char[16]")), 16),
     ]
