@@ -97,10 +97,9 @@ def interrupted(worker, steps):
             while done < steps:
                 done += 1
                 worker.step()
+            signal.setitimer(signal.ITIMER_REAL, 0)  # here, where what comes before it is caught
         except KeyboardInterrupt:
             count += 1
-    with contextlib.suppress(KeyboardInterrupt):
-        signal.setitimer(signal.ITIMER_REAL, 0)
     return count
 
 
