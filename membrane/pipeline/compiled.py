@@ -8,7 +8,16 @@ from numba import types
 from membrane.blocks import arena, foreign, lookup, quarantine
 from membrane.blocks.slots import slot_address, slot_at
 from membrane.pipeline.outcome import for_python
-from membrane.stages import allocation, call_regions, leases, state, tls_cache, validator
+from membrane.stages import (
+    allocation,
+    call_regions,
+    heal,
+    leases,
+    metrics,
+    state,
+    tls_cache,
+    validator,
+)
 from membrane.tables import bloom
 from membrane.tables.words import ZERO
 from runtime_math.numerics.builtins.emission import c_function
@@ -20,6 +29,7 @@ state_at = record_at(state.STATE)
 THREAD = np.dtype([("cache", tls_cache.STATE), ("pipeline", np.uint64)], align=True)
 thread_at = record_at(THREAD)
 _WORD = types.uint64
+HEALS = int(metrics.Counter.HEALS)
 capsule_pointer = c_function("PyCapsule_GetPointer", types.uintp, types.uintp, types.uintp)
 
 
@@ -113,6 +123,15 @@ def new_regions_entry(count):
 def hold_entry(state_address, regions_address, number, owner, address, is_write):
     leases.settle_departed(state_address)
     return call_regions.hold(state_address, regions_address, number, owner, address, is_write)
+
+
+@EntryPoint(_WORD, types.int64, types.int64)
+def note_healing_entry(state_address, kind, counter):
+    record = state_at(state_address)
+    heal.record(record.healing, kind)
+    metrics.increment(record.metrics, HEALS)
+    if counter >= 0:
+        metrics.increment(record.metrics, counter)
 
 
 @EntryPoint(_WORD, types.int64)

@@ -17,7 +17,12 @@ from membrane.blocks.lattice import SafetyState, can_read, can_write
 from membrane.blocks.page_permissions import mapping_around
 from membrane.stages.galois import PointerAbstraction
 from membrane.stages.outcomes import WITHOUT_BLOCK, Outcome, Validation
+from runtime_math.numerics.compilation import interpreted
 
+_READABLE, _WRITABLE = (
+    frozenset(state for state in SafetyState if interpreted(allows)(int(state)))
+    for allows in (can_read, can_write)
+)
 _USABLE = (Outcome.CACHED_VALID, Outcome.VALIDATED)
 _DESCRIBED_MASK = sum(1 << code for code in Outcome if code not in WITHOUT_BLOCK)
 
@@ -46,7 +51,7 @@ class ValidationOutcome(NamedTuple):
     def can_read(self) -> bool:
         """Whether bytes at the address may be read; of foreign memory the system is asked now."""
         if self.outcome in _USABLE:
-            return bool(can_read(int(self.state)))
+            return self.state in _READABLE
         if self.outcome == Outcome.FOREIGN:
             around = mapping_around(self.address)
             return around is None or around.readable
@@ -56,7 +61,7 @@ class ValidationOutcome(NamedTuple):
     def can_write(self) -> bool:
         """Whether bytes at the address may be written; see `can_read`."""
         if self.outcome in _USABLE:
-            return bool(can_write(int(self.state)))
+            return self.state in _WRITABLE
         if self.outcome == Outcome.FOREIGN:
             around = mapping_around(self.address)
             return around is None or around.writable

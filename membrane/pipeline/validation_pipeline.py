@@ -402,11 +402,8 @@ class ValidationPipeline:
         counter : Counter, optional
             Besides `Counter.HEALS`.
         """
-        self.healing.note(kind)
-        counts = self.states[0]["metrics"]["counts"]
-        for index in (Counter.HEALS, counter):
-            if index is not None:
-                counts[index] += np.uint64(1)
+        point = compiled.note_healing_entry
+        point.address_call(self._resources.address, kind, -1 if counter is None else counter)
 
     def statistics(self) -> dict[str, Any]:
         """Return rules, mode, blocks and bytes in use and in quarantine, metrics and repairs."""

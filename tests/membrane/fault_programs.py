@@ -456,6 +456,48 @@ def a_child_needs_no_lock_of_its_parent(mode):
     assert status == 0, status
 
 
+def nothing_is_compiled_after_the_first_block(mode):
+    """A compilation that an interrupt cuts off leaves Numba's lock taken, for all threads."""
+    from numba.core import event
+
+    class Listener(event.Listener):
+        def __init__(self):
+            self.found = []
+
+        def on_start(self, compilation):
+            self.found.append(compilation.data["dispatcher"].py_func)
+
+        def on_end(self, compilation):
+            pass
+
+    pipeline = ValidationPipeline(mode)
+    fill, libc, listener = memset(pipeline), GuardedLibrary(pipeline), Listener()
+    event.register("numba:compile", listener)
+    for target in (bytearray(8), pipeline.allocate(8), pipeline.allocate_address(8), None, -1, 1):
+        for size in (8, 9, -1):
+            for call in (fill, libc.memset):
+                with contextlib.suppress(UnsafePointerError):
+                    call(target, 1, size)
+        with contextlib.suppress(UnsafePointerError):
+            libc.free(target)
+        found = pipeline.validate(0 if target is None else target)
+        assert found.can_read + found.can_write + 1 and found.abstraction
+    for name in ("strlen", "strcpy", "strcat", "strcmp", "strncpy", "memcmp", "memcpy", "realloc"):
+        arguments = {"strlen": 1, "strcpy": 2, "strcat": 2, "strcmp": 2, "realloc": 0}.get(name, 3)
+        with contextlib.suppress(UnsafePointerError):
+            values = (bytearray(b"text"), b"more text", 20)[:arguments]
+            getattr(libc, name)(*(values or (pipeline.allocate_address(8), 100)))
+    block = pipeline.allocate(64)
+    assert block.generation and block[3] is not None and repr(block)
+    with pipeline.allocate(8), contextlib.suppress(UnsafePointerError):
+        fill(block, 1, 65)
+    block.detach()
+    pipeline.statistics(), pipeline.metrics(), pipeline.healing.counters(), pipeline.last_trace()
+    pipeline.close()
+    event.unregister("numba:compile", listener)
+    assert listener.found == [], listener.found
+
+
 def the_first_free_needs_no_memory(mode):
     """Nothing is imported or compiled at the moment when memory has run out."""
     pipeline = ValidationPipeline(mode)
