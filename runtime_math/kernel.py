@@ -102,13 +102,21 @@ class RuntimeMathKernel:
         self.states = states
         self._calls = calls_for(states.dtype)
         self._address = states.ctypes.data
-        self._decide = self._calls.decide.address_call
-        self._observe = self._calls.observe.address_call
         self._recorder: TraceWriter | None = None
         self._batch_lock = threading.Lock()
-        self._native_calls = bind_native_calls(self, RuntimeMathKernel)
-        # The instance's own attributes hide the methods, which remain the slow path.
-        vars(self).update(self._native_calls)
+        self._native_calls: dict[str, Callable[..., Any]] = {}
+        self._go_native("decide", "observe_validation_result")
+
+    def _go_native(self, *names: str) -> None:
+        """Let calls be machine code from now on: the object's own attributes hide its methods.
+
+        The methods remain the slow path.
+        """
+        bound = bind_native_calls(self, RuntimeMathKernel, names)
+        for each in bound.values():
+            divert(each, self._recorder is not None)
+        self._native_calls.update(bound)
+        vars(self).update(bound)
 
     @property
     def mode(self) -> SafetyLevel:
@@ -140,9 +148,10 @@ class RuntimeMathKernel:
             raise TypeError(f"context must be a RuntimeContext, got {context!r}")
         if mode.__class__ is not SafetyLevel:
             mode = _MODE("mode", mode)
-        packed = self._decide(self._address, mode, *context)
+        call = self._calls.decide.address_call
+        packed = call(self._address, mode, *context)
         if packed < 0:
-            packed = self._when_idle(self._decide, mode, *context)
+            packed = self._when_idle(call, mode, *context)
         decision = DECISIONS(packed)
         if self._recorder is not None:
             self._recorder.decide(mode, context, decision)
@@ -182,13 +191,14 @@ class RuntimeMathKernel:
         if adverse is not True and adverse is not False:
             adverse = validation.flag("adverse", adverse)
         try:
-            busy = self._observe(self._address, family, profile, cost_ns, adverse)
+            call = self._calls.observe.address_call
+            busy = call(self._address, family, profile, cost_ns, adverse)
         except OverflowError:
             # Only the cost can be out of its type's range; nothing has been observed yet.
             _WORD("cost_ns", cost_ns)
             raise
         if busy:
-            self._when_idle(self._observe, family, profile, cost_ns, adverse)
+            self._when_idle(call, family, profile, cost_ns, adverse)
         if self._recorder is not None:
             self._recorder.observe(family, profile, cost_ns, adverse)
 
@@ -210,6 +220,8 @@ class RuntimeMathKernel:
         tuple of CheckStage
             All seven stages.
         """
+        if "check_ordering" not in self._native_calls:
+            self._go_native("check_ordering")
         context = self._stage_context(family, aligned, recent_page)
         stages = ORDERINGS(self._call(self._calls.check_ordering, *context))
         if self._recorder is not None:
@@ -260,6 +272,8 @@ class RuntimeMathKernel:
         bool
             Whether they are consistent.
         """
+        if "note_overlap" not in self._native_calls:
+            self._go_native("note_overlap")
         words = (
             _WORD("left_shard", left_shard),
             _WORD("right_shard", right_shard),

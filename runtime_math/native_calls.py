@@ -5,7 +5,7 @@ builtins here do the same for exactly the right arguments, and leave everything 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_math.faithful.ordering import unpack_ordering
@@ -72,7 +72,7 @@ def compilations(kernel_class: type) -> dict[str, Callable[[], object]]:
 
 
 def bind_native_calls(
-    kernel: "RuntimeMathKernel", kernel_class: type["RuntimeMathKernel"]
+    kernel: "RuntimeMathKernel", kernel_class: type["RuntimeMathKernel"], names: Iterable[str]
 ) -> dict[str, Callable[..., Any]]:
     """Builtins of a kernel, by the name of the method that each stands for.
 
@@ -83,6 +83,9 @@ def bind_native_calls(
     kernel_class : type
         `RuntimeMathKernel`; where the class of `kernel` has replaced a method of it, the method
         stays.
+    names : iterable of str
+        Of methods. Each builtin is machine code to be loaded, so those come late that most programs
+        never need.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def bind_native_calls(
             call.ready,
         )
         for name, call in _NATIVE_CALLS.items()
-        if getattr(type(kernel), name) is (method := getattr(kernel_class, name))
+        if name in names and getattr(type(kernel), name) is (method := getattr(kernel_class, name))
     }
 
 

@@ -30,6 +30,8 @@ def kernel(request):
 
 
 def test_calls_are_builtins_that_read_like_the_methods(kernel):
+    kernel.check_ordering(0, True, True)  # the rarer calls become builtins when they are made
+    kernel.note_overlap(1, 2, 3)
     for name in NAMES:
         call, method = getattr(kernel, name), getattr(RuntimeMathKernel, name)
         assert inspect.isbuiltin(call)
@@ -102,7 +104,7 @@ def test_a_subclass_replaces_a_call():
 
     kernel = Doubting(0)
     assert kernel.decide(0, CONTEXT)[0] == "doubt"
-    assert inspect.isbuiltin(kernel.note_overlap)
+    assert inspect.isbuiltin(kernel.observe_validation_result)
     assert kernel.snapshot().decisions == 1
 
 
