@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.documents import ROOT, environment
-from tests.membrane import fault_programs
+from tests.membrane import correct_programs, fault_programs
 
 ONE_MODE = {
     "comparisons_beyond_31_bits": ("strict", "off"),
@@ -15,13 +15,14 @@ ONE_MODE = {
     "repairs_do_not_change_what_a_call_means": ("hardened",),
     "a_repair_writes_into_nothing_immutable": ("hardened",),
 }
-PROGRAMS = [
-    name
-    for name, function in vars(fault_programs).items()
+PROGRAMS = {
+    name: module.__name__
+    for module in (fault_programs, correct_programs)
+    for name, function in vars(module).items()
     if inspect.isfunction(function)
-    and function.__module__ == fault_programs.__name__
+    and function.__module__ == module.__name__
     and list(inspect.signature(function).parameters) == ["mode"]
-]
+}
 LONGEST_SECONDS = 90
 
 
@@ -31,7 +32,7 @@ LONGEST_SECONDS = 90
 )
 def test_program(name, mode):
     finished = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-m", "tests.membrane.fault_programs", name, mode],
+        [sys.executable, "-X", "faulthandler", "-m", PROGRAMS[name], name, mode],
         cwd=ROOT, env={**environment(ROOT), "GLIBC_RUST_MODE": mode}, capture_output=True,
         text=True, timeout=LONGEST_SECONDS,
     )  # fmt: skip
