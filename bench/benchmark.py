@@ -71,6 +71,15 @@ def timed_loop(loop, *arguments):
     return warmed(timing)
 
 
+def keeping(timing, *kept):
+    """Make a timing function that keeps objects alive which `timing` knows by address only."""
+
+    def timing_with_them(loops, _kept=kept):
+        return timing(loops)
+
+    return timing_with_them
+
+
 def warmed(timing):
     """Run a timing function once, so that states, caches and branches are settled; returns it."""
     timing(WARMUP_CALLS)

@@ -105,13 +105,15 @@ class RuntimeMathKernel:
         self._recorder: TraceWriter | None = None
         self._batch_lock = threading.Lock()
         self._native_calls: dict[str, Callable[..., Any]] = {}
+        self._late_calls = {"check_ordering", "note_overlap"}
         self._go_native("decide", "observe_validation_result")
 
     def _go_native(self, *names: str) -> None:
         """Let calls be machine code from now on: the object's own attributes hide its methods.
 
-        The methods remain the slow path.
+        The methods remain the slow path, and all there is where builtins are not available.
         """
+        self._late_calls.difference_update(names)
         bound = bind_native_calls(self, RuntimeMathKernel, names)
         for each in bound.values():
             divert(each, self._recorder is not None)
@@ -220,7 +222,7 @@ class RuntimeMathKernel:
         tuple of CheckStage
             All seven stages.
         """
-        if "check_ordering" not in self._native_calls:
+        if "check_ordering" in self._late_calls:
             self._go_native("check_ordering")
         context = self._stage_context(family, aligned, recent_page)
         stages = ORDERINGS(self._call(self._calls.check_ordering, *context))
@@ -272,7 +274,7 @@ class RuntimeMathKernel:
         bool
             Whether they are consistent.
         """
-        if "note_overlap" not in self._native_calls:
+        if "note_overlap" in self._late_calls:
             self._go_native("note_overlap")
         words = (
             _WORD("left_shard", left_shard),

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from bench.benchmark import Benchmark, timed_calls
+from bench.benchmark import Benchmark, keeping, timed_calls
 from membrane import ValidationPipeline, argument, guard, pointee
 from runtime_math.types import SafetyLevel
 
@@ -99,7 +99,7 @@ def raw(call: GuardedCall) -> Callable[[int], float]:
     """Timing function of the call through ctypes alone."""
     pipeline = _pipeline(asked=False)
     arguments, kept = call.arguments(pipeline)
-    return _keeping(timed_calls(call.function(), *arguments), pipeline, kept)
+    return keeping(timed_calls(call.function(), *arguments), pipeline, kept)
 
 
 def guarded(call: GuardedCall, asked: bool) -> Callable[[int], float]:
@@ -107,14 +107,7 @@ def guarded(call: GuardedCall, asked: bool) -> Callable[[int], float]:
     pipeline = _pipeline(asked)
     _, arguments = call.arguments(pipeline)
     checked = guard(call.function(), call.reads, call.writes, pipeline)
-    return _keeping(timed_calls(checked, *arguments), pipeline)
-
-
-def _keeping(timing: Callable[[int], float], *kept: object) -> Callable[[int], float]:
-    def keeping(loops: int, _kept: tuple[object, ...] = kept) -> float:
-        return timing(loops)
-
-    return keeping
+    return timed_calls(checked, *arguments)
 
 
 def _block() -> Callable[[int], float]:

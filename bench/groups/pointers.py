@@ -10,7 +10,7 @@ inside it, among many blocks of one size; no kernel is asked.
 import numpy as np
 
 from bench import inputs
-from bench.benchmark import MODES, Benchmark, timed_calls, timed_loop
+from bench.benchmark import MODES, Benchmark, keeping, timed_calls, timed_loop
 from bench.used import used
 from membrane import ValidationPipeline
 from membrane.blocks.lookup import holding
@@ -63,12 +63,7 @@ def _prepare_call(kind, rules, mode):
 def _prepare_loop(kind, rules, mode):
     pipeline = _pipeline(rules, mode)
     address = np.uint64(_address(pipeline, kind))
-    timing = timed_loop(validate_loop, pipeline.states, new_cache(), address)
-
-    def keeping_the_pipeline(loops, _pipeline=pipeline):
-        return timing(loops)
-
-    return keeping_the_pipeline
+    return keeping(timed_loop(validate_loop, pipeline.states, new_cache(), address), pipeline)
 
 
 def _lookup_addresses(pipeline, kind):
@@ -88,12 +83,7 @@ def _prepare_lookup(kind, rules):
     addresses = _lookup_addresses(pipeline, kind)
     if lookup_loop(pipeline.states, addresses, _LOOKUP_BLOCKS) != _LOOKUP_BLOCKS:
         raise RuntimeError(f"some {kind} addresses were not found under {rules} rules")
-    timing = timed_loop(lookup_loop, pipeline.states, addresses)
-
-    def keeping_the_pipeline(loops, _pipeline=pipeline):
-        return timing(loops)
-
-    return keeping_the_pipeline
+    return keeping(timed_loop(lookup_loop, pipeline.states, addresses), pipeline)
 
 
 def _prepared(prepare, *case):

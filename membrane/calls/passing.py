@@ -105,7 +105,7 @@ def _for_ctypes(
                 f" {ctype.__name__}, which has no room for an address"
             )
         return address
-    return value
+    return _for_converter(name, position, value, address, ctype)
 
 
 def _for_converter(name: str, position: int, value: Any, address: int, ctype: Any) -> Any:
@@ -115,7 +115,7 @@ def _for_converter(name: str, position: int, value: Any, address: int, ctype: An
     if converted.address != address:
         raise TypeError(
             f"{name}: argument {position} is validated at {address:#x}, but"
-            f" {ctype.__name__}.from_param makes {converted.address:#x} of it"
+            f" {getattr(ctype, '__name__', ctype)}.from_param makes {converted.address:#x} of it"
         )
     return value
 

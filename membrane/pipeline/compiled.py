@@ -57,11 +57,6 @@ def new_lease_entry():
     return leases.new_lease()
 
 
-@EntryPoint(_WORD, _WORD, _WORD, _WORD)
-def lease_entry(state_address, lease_address, owner, address):
-    return leases.hold(state_address, lease_address, owner, address)
-
-
 @EntryPoint(_WORD, _WORD, _WORD, _WORD, _WORD)
 def allocate_leased_entry(state_address, lease_address, owner, size, align):
     leases.settle_departed(state_address)

@@ -23,44 +23,42 @@ from runtime_math.types import SafetyLevel
 
 
 class Lease:
-    """Ties a block to the arrays over it: pins its memory until the last of them is gone.
+    """A new block, tied to the arrays over it: its memory stays until the last of them is gone.
 
     Parameters
     ----------
     resources : Resources
     pipeline : object
         Whose block it is. Held only because a pipeline that nobody holds is closed.
+    size : int
+    align : int
+
+    Raises
+    ------
+    MemoryError
+        The source has no such block.
     """
 
-    def __init__(self, resources: Resources, pipeline: object) -> None:
+    def __init__(self, resources: Resources, pipeline: object, size: int, align: int) -> None:
         self._record: int = compiled.new_lease_entry.address_call()
         # When this goes, the end of the lease is noted.
         self._capsule = new_capsule(self._record, compiled.drop_lease_entry)
         self._resources = resources
         self._pipeline = pipeline
-        self.address = self.size = 0
-
-    @classmethod
-    def of_new_block(
-        cls, resources: Resources, pipeline: object, size: int, align: int
-    ) -> Lease | None:
-        """Allocate a block and lease it; None where there is no memory."""
-        lease = cls(resources, pipeline)
+        self.size = size
         owner = id(resources)
-        address = resources.call(compiled.allocate_leased_entry, lease._record, owner, size, align)
-        if not address:
-            return None
-        lease.address, lease.size = address, size
-        lease.__class__ = _OpenLease
-        lease.__array_interface__ = {
-            "shape": (lease.size,),
+        self.address: int = resources.call(
+            compiled.allocate_leased_entry, self._record, owner, size, align
+        )
+        if not self.address:
+            raise MemoryError(f"no memory for {size} bytes aligned to {align}")
+        self.__class__ = _OpenLease
+        self.__array_interface__ = {
+            "shape": (size,),
             "typestr": "|u1",
-            "data": (address, False),
+            "data": (self.address, False),
             "version": 3,
         }
-        return lease
-
-    __array_interface__: dict[str, Any]
 
     @property
     def generation(self) -> int:

@@ -73,18 +73,17 @@ class Resources:
 
     def call(self, point: EntryPoint, *arguments: int) -> Any:
         """Call an entry point on the state."""
-        if self.source is None and not self.closing:
-            return point.address_call(self.address, *arguments)
         return self.run(point.address_call, self.address, *arguments)
 
     def run(self, function: Callable[..., Any], *arguments: int) -> Any:
         """Call compiled code, alone where a source may give up the interpreter's lock."""
         if self.closing:
             raise ValueError("the pipeline is closed")
+        if self.source is None:
+            return function(*arguments)
         with self.lock:
             result = function(*arguments)
-            if self.source is not None:
-                self.source.raise_pending()
+            self.source.raise_pending()
         return result
 
     def settle(self) -> None:

@@ -62,6 +62,13 @@ def _kernel(mode: SafetyLevel, policy: Policy | None) -> RuntimeMathKernel | Non
     return RuntimeMathKernel(mode, policy, **settings)
 
 
+def _word(name: str, number: int) -> int:
+    """A number from 0 to 2^64 - 1; the usual case without a call."""
+    if number.__class__ is int and 0 <= number < 2**64:
+        return number
+    return int(uint64(name, number))
+
+
 def _nowhere(number: int) -> ValidationOutcome:
     """What a number is that is no address."""
     return ValidationOutcome(Outcome.WILD, number % 2**64, SafetyState.INVALID, None, None, None)
@@ -191,13 +198,8 @@ class ValidationPipeline:
         int or None
             Address of the first byte; None when the size, the alignment or the source fails.
         """
-        if size.__class__ is not int or align.__class__ is not int:
-            size, align = int(uint64("size", size)), int(uint64("align", align))
-        try:
-            address: int = self._call(compiled.allocate_entry, size, align)
-        except OverflowError:
-            uint64("size", size), uint64("align", align)
-            raise
+        words = _word("size", size), _word("align", align)
+        address: int = self._call(compiled.allocate_entry, *words)
         return address or None
 
     def allocate(self, size: int, align: int = 16) -> Handle:
@@ -214,15 +216,10 @@ class ValidationPipeline:
         MemoryError
             The source has no such block.
         """
-        effective = 16 if align == 16 else max(int(uint64("align", align)), 16)
+        effective = max(_word("align", align), 16)
         if effective & (effective - 1):
             raise ValueError(f"align must be a power of two, got {align}")
-        if size.__class__ is not int or not 0 <= size < 2**64:
-            size = int(uint64("size", size))
-        lease = Lease.of_new_block(self._resources, self, size, effective)
-        if lease is None:
-            raise MemoryError(f"no memory for {size} bytes aligned to {effective}")
-        return Handle.of(lease)
+        return Handle.of(Lease(self._resources, self, _word("size", size), effective))
 
     def free(self, block: Pointer) -> FreeResult:
         """Free a block.

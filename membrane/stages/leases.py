@@ -28,7 +28,6 @@ LEASE = np.dtype(
         ("pipeline", np.uint64),  # address of the state, or 0 before there is a block
         ("owner", np.uint64),  # the object that the state belongs to; a reference to it is held
         ("address", np.uint64),
-        ("size", np.uint64),
         ("generation", np.int64),
         ("epoch", np.uint64),
         ("raw_base", np.uint64),
@@ -49,7 +48,7 @@ def new_lease():
 
 
 @jitted
-def hold(pipeline, record, owner, address):
+def _hold(pipeline, record, owner, address):
     """Lease the block at a base address; False without memory, or without such a block."""
     own = state_at(pipeline)
     identity, place = lookup.locate(own.arena, address)
@@ -59,8 +58,8 @@ def hold(pipeline, record, owner, address):
     if not pin(own.arena, slot.raw_base):
         return False
     lease = lease_at(record)
-    lease.address, lease.size = slot.user_base, slot.user_size
-    lease.generation, lease.epoch = np.int64(slot.generation), slot.epoch
+    lease.address, lease.epoch = slot.user_base, slot.epoch
+    lease.generation = np.int64(slot.generation)
     lease.raw_base, lease.total, lease.align = slot.raw_base, slot.total, slot.align
     lease.owner, lease.pipeline = owner, pipeline
     take((owner,))
@@ -73,7 +72,7 @@ def allocate(pipeline, record, owner, size, align):
     """Allocate a block and lease it; returns its address, or 0."""
     own = state_at(pipeline)
     address = allocation.allocate_aligned(own, size, align)
-    if address != ZERO and not hold(pipeline, record, owner, address):
+    if address != ZERO and not _hold(pipeline, record, owner, address):
         allocation.free(own, address)
         return ZERO
     return address

@@ -125,33 +125,29 @@ def _word(name, value):
     return converted
 
 
-@overload(below, prefer_literal=True)
-def _below(name, value, limit):
-    _checked_type(name, value)
+def _bounded(name, value, limit, lowest):
+    kind = _checked_type(name, value)
+    may_be_minus_one = lowest < 0 and getattr(kind, "signed", True)
     bound = np.uint64(limit.literal_value)
-    message = f"{name.literal_value} must be from 0 to {int(bound) - 1}"
+    message = f"{name.literal_value} must be from {lowest} to {int(bound) - 1}"
 
     def converted(name, value, limit):
-        # A negative number is a very large one, so that one comparison is enough.
-        if np.uint64(value) >= bound:
+        # A negative number is a very large one, so that one comparison is mostly enough.
+        if np.uint64(value) >= bound and not (may_be_minus_one and np.int64(value) == -1):
             raise ValueError(message)
         return np.int64(value)
 
     return converted
+
+
+@overload(below, prefer_literal=True)
+def _below(name, value, limit):
+    return _bounded(name, value, limit, 0)
 
 
 @overload(from_minus_one, prefer_literal=True)
 def _from_minus_one(name, value, limit):
-    unsigned = not getattr(_checked_type(name, value), "signed", True)
-    bound = np.uint64(limit.literal_value)
-    message = f"{name.literal_value} must be from -1 to {int(bound) - 1}"
-
-    def converted(name, value, limit):
-        if np.uint64(value) >= bound and (unsigned or np.int64(value) != -1):
-            raise ValueError(message)
-        return np.int64(value)
-
-    return converted
+    return _bounded(name, value, limit, -1)
 
 
 @overload(flag, prefer_literal=True)

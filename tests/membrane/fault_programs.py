@@ -31,6 +31,7 @@ from membrane import (
 )
 from membrane import libc as default_libc
 from membrane.calls.library import GuardedLibrary
+from tests.compile_listener import LISTENER
 from tests.membrane.program_helpers import (
     HARDENED,
     INT,
@@ -437,21 +438,9 @@ def a_child_needs_no_lock_of_its_parent(mode):
 
 def nothing_is_compiled_after_the_first_block(mode):
     """A compilation that an interrupt cuts off leaves Numba's lock taken, for all threads."""
-    from numba.core import event
-
-    class Listener(event.Listener):
-        def __init__(self):
-            self.found = []
-
-        def on_start(self, compilation):
-            self.found.append(compilation.data["dispatcher"].py_func)
-
-        def on_end(self, compilation):
-            pass
-
-    pipeline = ValidationPipeline(mode)
-    fill, libc, listener = memset(pipeline), GuardedLibrary(pipeline), Listener()
-    event.register("numba:compile", listener)
+    pipeline, listening = ValidationPipeline(mode), {}
+    fill, libc = memset(pipeline), GuardedLibrary(pipeline)
+    exec(LISTENER, listening)
     for target in (bytearray(8), pipeline.allocate(8), pipeline.allocate_address(8), None, -1, 1):
         for size in (8, 9, -1):
             for call in (fill, libc.memset):
@@ -473,8 +462,7 @@ def nothing_is_compiled_after_the_first_block(mode):
     block.detach()
     pipeline.statistics(), pipeline.metrics(), pipeline.healing.counters(), pipeline.last_trace()
     pipeline.close()
-    event.unregister("numba:compile", listener)
-    assert listener.found == [], listener.found
+    assert listening["compiled"] == []
 
 
 def the_first_free_needs_no_memory(mode):

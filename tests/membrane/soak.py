@@ -16,19 +16,12 @@ import warnings
 
 from membrane import UnsafePointerError, ValidationPipeline, argument, guard
 from runtime_math import SafetyLevel
+from tests.membrane.program_helpers import INT, SIZE, VOID, declared, memset, pins
 
 THREADS = 8
 WARM_SHARE = 0.2
 GROWTH_BYTES = 24 << 20
-VOID, SIZE, INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
 COMPARE = ctypes.CFUNCTYPE(INT, VOID, VOID)
-
-
-def declared(name, result, *parameters):
-    """A function of the C library with its types."""
-    function = ctypes.CDLL(None)[name]
-    function.restype, function.argtypes = result, parameters
-    return function
 
 
 class Worker:
@@ -43,10 +36,9 @@ class Worker:
     def __init__(self, pipeline, seed):
         self.pipeline = pipeline
         self.random = random.Random(seed)
-        memset = declared("memset", VOID, VOID, INT, SIZE)
         sort = declared("qsort", None, VOID, SIZE, SIZE, COMPARE)
         length = declared("strnlen", SIZE, VOID, SIZE)
-        self.fill = guard(memset, writes={0: argument(2)}, pipeline=pipeline)
+        self.fill = memset(pipeline)
         self.sort = guard(sort, writes={0: argument(1)}, pipeline=pipeline)
         self.length = guard(length, reads={0: argument(1)}, pipeline=pipeline)
         self.compare = COMPARE(self._compare)
@@ -126,7 +118,7 @@ def soak(calls, mode):
     statistics = pipeline.statistics()
     assert statistics["live_blocks"] == statistics["live_bytes"] == 0, statistics
     assert pipeline.resources.pins == 0, pipeline.resources.pins
-    assert pipeline.states["call_pins"][0] == 0, pipeline.states["call_pins"]
+    assert pins(pipeline) == 0, pins(pipeline)
     assert growth < GROWTH_BYTES, growth
     pipeline.close()
     assert not pipeline.resources.open
