@@ -5,9 +5,11 @@ from membrane.blocks.lattice import SafetyState
 from membrane.blocks.lookup import Place
 from membrane.blocks.memory_source import MemorySource, RegionSource
 from membrane.calls.default_pipeline import default_pipeline
-from membrane.calls.foreign_guard import Guard, guard
+from membrane.calls.foreign_guard import guard
+from membrane.calls.guard_base import Guard
 from membrane.calls.guarded_call import Call
-from membrane.calls.sizes import argument, pointee, terminated
+from membrane.calls.guarded_functions import GuardedFunctions, guard_library, unreleased
+from membrane.declarations.sizes import argument, pointee, terminated
 from membrane.errors import (
     CorruptionError,
     DeniedError,
@@ -23,6 +25,7 @@ from membrane.errors import (
     UnterminatedStringError,
     UseAfterFreeError,
     WildPointerError,
+    WrongKindError,
 )
 from membrane.pipeline.handle import Handle
 from membrane.pipeline.outcome import ValidationOutcome
@@ -38,6 +41,7 @@ __all__ = [
     "ForeignFreeError",
     "FreeResult",
     "Guard",
+    "GuardedFunctions",
     "Handle",
     "Healing",
     "HealingPlan",
@@ -58,9 +62,12 @@ __all__ = [
     "ValidationOutcome",
     "ValidationPipeline",
     "WildPointerError",
+    "WrongKindError",
     "argument",
     "default_pipeline",
     "guard",
+    "guard_library",
     "pointee",
     "terminated",
+    "unreleased",
 ]

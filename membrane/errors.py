@@ -41,6 +41,10 @@ class CorruptionError(UnsafePointerError):
     """A header or canary around a block has been overwritten."""
 
 
+class WrongKindError(UnsafePointerError):
+    """A pointer to something else than the function takes: a `FILE` where it takes a statement."""
+
+
 class DoubleFreeError(UnsafePointerError):
     """A free of a block that is free already."""
 

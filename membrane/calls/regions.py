@@ -7,9 +7,7 @@ thread's free can give it back to the allocator once it has been found in order.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from membrane.blocks.page_permissions import accessible_span
 from membrane.errors import (
@@ -21,7 +19,8 @@ from membrane.errors import (
     WildPointerError,
 )
 from membrane.pipeline.known_memory import KnownMemory
-from membrane.pipeline.pins import CallPins
+from membrane.pipeline.lifetimes import lifetimes
+from membrane.pipeline.pins import INTACT, CallPins
 from membrane.pipeline.pointer_argument import Pointer, PointerArgument, pointer_argument
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 from membrane.stages.outcomes import Outcome
@@ -83,24 +82,22 @@ class AccessChecker:
     def __init__(self, pipeline: ValidationPipeline) -> None:
         self.pipeline = pipeline
 
-    @contextlib.contextmanager
-    def regions(self, *named: tuple[Pointer, str]) -> Iterator[list[Region]]:
-        """Classify pointers, and keep the memory of their blocks and buffers meanwhile.
+    def regions(self, *named: tuple[Pointer, str]) -> HeldRegions:
+        """Classify pointers, and keep the memory of their blocks and buffers for a `with`.
 
         Parameters
         ----------
         *named : tuple of (pointer, str)
             Each with its name for messages.
         """
-        pins, found = CallPins(len(named)), []
+        held = HeldRegions(self, len(named))
         try:
-            for number, (pointer, name) in enumerate(named):
-                found.append(self.region(pins, number, pointer, name, is_write=False))
-            yield found
-        finally:
-            pins.release()
-            for region in found:
-                region.pointer.release()
+            for pointer, name in named:
+                held.add(pointer, name, is_write=False)
+        except BaseException:
+            held.release()
+            raise
+        return held
 
     def region(
         self, pins: CallPins, number: int, pointer: Pointer, name: str, is_write: bool
@@ -112,13 +109,15 @@ class AccessChecker:
         pins : CallPins
         number : int
             Of the region in the call.
-        pointer : object
+        pointer : PointerArgument or object
             See `membrane.pipeline.pointer_argument.pointer_argument`.
         name : str
         is_write : bool
             Whether the guard words of its block are to be compared after the call.
         """
-        argument = pointer_argument(pointer, name)
+        argument: PointerArgument = (
+            pointer if isinstance(pointer, PointerArgument) else pointer_argument(pointer, name)
+        )
         if argument.fault is not None:
             return self._faulty(name, argument, argument.fault, Outcome.WILD)
         if argument.handle is not None and argument.handle.freed:
@@ -128,7 +127,29 @@ class AccessChecker:
         home = self.pipeline.home(argument.address)
         pins.hold(number, home.resources, argument.address, is_write)
         found = home.classify(argument.address, argument.memory)
+        if found.outcome == Outcome.FOREIGN:
+            return self._foreign(name, argument)
         return self._described(name, argument, found.outcome, found.remaining)
+
+    def region_of_library(self, address: int) -> Region:
+        """Memory that a library has just made, at least up to the end of what is mapped."""
+        pointer = PointerArgument(address)
+        return self._described("the result", pointer, Outcome.FOREIGN, None)
+
+    def _foreign(self, name: str, argument: PointerArgument) -> Region:
+        """Memory of no pipeline: of its owner, or of a C library."""
+        address = argument.address
+        if argument.memory is not None and argument.memory.is_owned:
+            lifetimes.disown(address)
+        else:
+            made = lifetimes.around(address)
+            fault = made.fault(f"{name} ({address:#x})") if made is not None else None
+            if fault is not None:
+                return self._faulty(name, argument, fault, Outcome.TEMPORAL_VIOLATION)
+            if made is not None and argument.memory is None:
+                rest = made.address + (made.size or 0) - address
+                argument = replace(argument, memory=KnownMemory(rest))
+        return self._described(name, argument, Outcome.FOREIGN, None)
 
     @staticmethod
     def _faulty(
@@ -175,3 +196,52 @@ class AccessChecker:
         if self.pipeline.repaired:
             size = self.pipeline.foreign_span(address, size)
         return accessible_span(address, size, writing)
+
+
+class HeldRegions:
+    """The regions of one call: their blocks are pinned and their buffers are held.
+
+    Parameters
+    ----------
+    checker : AccessChecker
+    count : int
+        How many are expected; more may come.
+    """
+
+    def __init__(self, checker: AccessChecker, count: int) -> None:
+        self._checker = checker
+        self._count = count
+        self._pins = [CallPins(count)]
+        self._found: list[Region] = []
+
+    def add(self, pointer: Pointer, name: str, is_write: bool) -> Region:
+        """Classify one more pointer; see `AccessChecker.region`."""
+        number = len(self._found)
+        if number >= self._count:
+            self._pins.append(CallPins(1))
+        place = number if number < self._count else 0
+        region = self._checker.region(self._pins[-1], place, pointer, name, is_write)
+        self._found.append(region)
+        return region
+
+    def damage(self) -> tuple[Region | None, int]:
+        """Return (the first damaged region, what has happened to it)."""
+        for place, pins in enumerate(self._pins):
+            number, happened = pins.damage()
+            if happened != INTACT:
+                first = self._count + place - 1 if place else 0
+                return self._found[first + number], happened
+        return None, INTACT
+
+    def release(self) -> None:
+        """Undo the pins, and let go of the buffers."""
+        for pins in self._pins:
+            pins.release()
+        for region in self._found:
+            region.pointer.release()
+
+    def __enter__(self) -> list[Region]:
+        return self._found
+
+    def __exit__(self, *raised: object) -> None:
+        self.release()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
-from membrane.errors import WildPointerError
+from membrane.errors import UnsafePointerError, WildPointerError
+from membrane.pipeline.bounded_pointer import BoundedPointer
 from membrane.pipeline.cffi_pointer import cffi_pointer, is_cffi_data
 from membrane.pipeline.ctypes_kinds import BY_REFERENCE, DATA, FUNCTION, POINTERS, SIMPLE_DATA
 from membrane.pipeline.handle import Handle
@@ -47,8 +48,8 @@ class PointerArgument:
         From the address on; None: the pointer is but an address.
     handle : Handle or None
         Where the pointer is the handle of a block.
-    fault : WildPointerError or None
-        Why this can not be a pointer at all.
+    fault : UnsafePointerError or None
+        Why this must not be used as a pointer at all.
     keeps : object
         What must live as long as the pointer is used.
     export : memoryview or None
@@ -58,7 +59,7 @@ class PointerArgument:
     address: int
     memory: KnownMemory | None = None
     handle: Handle | None = None
-    fault: WildPointerError | None = None
+    fault: UnsafePointerError | None = None
     keeps: object = field(default=None, repr=False)
     export: memoryview | None = field(default=None, repr=False)
 
@@ -82,7 +83,7 @@ def pointer_argument(value: Any, name: str = "pointer") -> PointerArgument:
         None (null), an address, a handle; `bytes`, `str` (as wide characters); any object with a
         contiguous buffer: arrays of any order and type, `array.array`, `mmap`; arrays, structures
         and unions of ctypes; pointers of ctypes (also made by `byref` and `cast`) and of cffi;
-        ``array.ctypes`` and what has ``_as_parameter_``.
+        ``array.ctypes`` and what has ``_as_parameter_``; what a guarded function returned.
     name : str
         For messages.
 
@@ -113,6 +114,8 @@ def pointer_argument(value: Any, name: str = "pointer") -> PointerArgument:
             break
     if value is None:
         return PointerArgument(0)
+    if isinstance(value, BoundedPointer):
+        return PointerArgument(int(value), value.memory, fault=value.fault, keeps=value)
     if isinstance(value, (int, np.integer)):
         return _of_number(int(value), name)
     if isinstance(value, Handle) and value.lease is not None:
@@ -219,6 +222,21 @@ def _of_ctypes(value: Any, name: str) -> PointerArgument:
             f"{name} is a {type(value).__name__}, which is no pointer: pass byref(...) of it"
         )
     return PointerArgument(ctypes.addressof(value), _data_memory(value), keeps=value)
+
+
+def pointer_inside(container: PointerArgument, address: int) -> PointerArgument:
+    """Find out what is known of an address that was found in the memory behind a pointer.
+
+    Parameters
+    ----------
+    container : PointerArgument
+        The pointer; objects of ctypes keep alive what was put into them.
+    address : int
+    """
+    keeps = container.keeps
+    if isinstance(keeps, BY_REFERENCE):
+        return _bounded(address, keeps, [keeps._obj])
+    return _bounded(address, keeps, _referents(keeps) if isinstance(keeps, POINTERS) else [keeps])
 
 
 def _target(pointer: Any) -> int:

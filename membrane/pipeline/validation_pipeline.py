@@ -22,6 +22,7 @@ from membrane.blocks.fingerprint import REFERENCE_KEY
 from membrane.blocks.lattice import SafetyState
 from membrane.blocks.lookup import Place
 from membrane.blocks.memory_source import MemorySource
+from membrane.errors import UseAfterFreeError
 from membrane.pipeline import compiled
 from membrane.pipeline.handle import Handle, Lease
 from membrane.pipeline.known_memory import KnownMemory
@@ -69,9 +70,9 @@ def _word(name: str, number: int) -> int:
     return int(uint64(name, number))
 
 
-def _nowhere(number: int) -> ValidationOutcome:
-    """What a number is that is no address."""
-    return ValidationOutcome(Outcome.WILD, number % 2**64, SafetyState.INVALID, None, None, None)
+def _nowhere(number: int, outcome: Outcome = Outcome.WILD) -> ValidationOutcome:
+    """What a number is that is no address, or none any more."""
+    return ValidationOutcome(outcome, number % 2**64, SafetyState.INVALID, None, None, None)
 
 
 class ValidationPipeline:
@@ -285,7 +286,9 @@ class ValidationPipeline:
         pointer = pointer_argument(target, "target")
         try:
             if pointer.fault is not None:
-                return _nowhere(pointer.address)
+                ended = isinstance(pointer.fault, UseAfterFreeError)
+                outcome = Outcome.TEMPORAL_VIOLATION if ended else Outcome.WILD
+                return _nowhere(pointer.address, outcome)
             return self.classify(pointer.address, pointer.memory)
         finally:
             pointer.release()

@@ -9,7 +9,7 @@ import pytest
 import membrane
 
 FOLDER = Path(membrane.__file__).parent
-LAYERS = ("tables", "blocks", "stages", "pipeline", "calls")
+LAYERS = ("tables", "blocks", "stages", "pipeline", "declarations", "calls")
 FILES = {
     ".".join(path.relative_to(FOLDER.parent).with_suffix("").parts): path
     for path in FOLDER.rglob("*.py")
