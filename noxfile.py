@@ -92,6 +92,7 @@ def soak(session):
     _install(session, [])
     for mode in ("strict", "hardened"):
         session.run("python", "-m", "tests.membrane.differential", "300000", mode, "1")
+        session.run("python", "-m", "tests.membrane.declared_differential", "120000", mode, "1")
         session.run("python", "-m", "tests.membrane.soak", "500000", mode)
 
 

@@ -154,7 +154,7 @@ class CheckedCall:
         """
         if touch.nullable and region.address == 0:
             return 0
-        count = self._count(region, touch, values or self)
+        count, was_read = self._count(region, touch, values or self)
         if not 0 <= count < SIZE_LIMIT:
             self.refuse(SizeOverflowError(f"{count} bytes at {region.name}"))
         if count == 0:
@@ -165,8 +165,7 @@ class CheckedCall:
             self.refuse(OutOfBoundsError(f"{region.name} may not be written"), count)
         if count > self.largest[1]:
             self.largest = (region.address, count, touch.writing)
-        was_read = isinstance(touch.size, (_Terminated, terminated_within)) and not touch.writing
-        if not was_read:  # the end of a string was found by reading what may be read
+        if touch.writing or not was_read:
             room = self.checker.reachable(region, count, touch.writing)
             if room < count:
                 return self._shortened(region, touch.size, count, room)
@@ -189,24 +188,25 @@ class CheckedCall:
 
     # --- sizes --------------------------------------------------------------------------------
 
-    def _count(self, region: Region, touch: Touch, values: Values) -> int:
-        """Bytes that the call will touch at a region."""
+    def _count(self, region: Region, touch: Touch, values: Values) -> tuple[int, bool]:
+        """Return (bytes that the call will touch, whether reading them has told so)."""
         size = touch.size
         if isinstance(size, argument):
-            return self._number(size.position) * size.scale
+            return self._number(size.position) * size.scale, False
         if isinstance(size, pointee):
-            return self._pointed(size.position, size.ctype) * size.scale
+            return self._pointed(size.position, size.ctype) * size.scale, False
         if isinstance(size, Computed):
             number = size.expression.evaluate(values)
             if number < 0 and size.negative is not None:
-                return self.string_bytes(region, size.negative.wide)
-            return number * size.scale
+                return self.string_bytes(region, size.negative.wide), True
+            return number * size.scale, False
         if isinstance(size, _Terminated):
-            return self.string_bytes(region, size.wide or self._is_wide(region, touch.position))
+            wide = size.wide or self._is_wide(region, touch.position)
+            return self.string_bytes(region, wide), True
         if isinstance(size, terminated_within):
             limit = read_expression(str(size.expression)).evaluate(values)
-            return self.string_bytes(region, False, limit)
-        return int(size(*self.values)) if callable(size) else int(size)
+            return self.string_bytes(region, False, limit), True
+        return int(size(*self.values)) if callable(size) else int(size), False
 
     def number(self, name: str) -> int:
         """Value of an argument by name; ``return``: what was returned."""

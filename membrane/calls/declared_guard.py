@@ -93,7 +93,16 @@ class DeclaredGuard(Guard):
         name = self.declaration.names[position]
         word = self.declaration.arguments[name]
         writing = isinstance(word, pointer_to) or (isinstance(word, Memory) and word.writes)
+        if isinstance(values[position], (str, bytes)) and isinstance(word, Memory):
+            self._refuse_other_text(name, word, values[position])
         return held.add(_by_reference(values[position], word), name, writing)
+
+    def _refuse_other_text(self, name: str, word: Memory, value: str | bytes) -> None:
+        """Wide characters are no bytes: Python's texts fit only where they are declared."""
+        wide = word.element is ctypes.c_wchar or getattr(word.size, "wide", False)
+        if isinstance(value, str) != wide and (wide or isinstance(value, str)):
+            takes, got = ("str", "bytes") if wide else ("bytes", "str")
+            raise TypeError(f"{self.__name__}: {name} takes {takes}, got {got}")
 
     def _made(self, session: CallSession, held: HeldRegions, values: list[Any]) -> Any:
         regions = {position: self._region(held, position, values) for position in self._positions}

@@ -9,12 +9,21 @@ from typing import Any
 from membrane.calls.declared_guard import DeclaredGuard
 from membrane.declarations.function import Function
 from membrane.declarations.reader import read_declarations
+from membrane.declarations.words import Memory, structure
 from membrane.pipeline.lifetimes import Resource, lifetimes
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 
 
 class GuardedFunctions:
-    """The functions of a library that were declared, each behind a guard; see `guard_library`."""
+    """The functions of a library that were declared, each behind a guard; see `guard_library`.
+
+    Attributes
+    ----------
+    structures : dict of {str: ctypes.Structure type}
+        The structures that the declarations mention, by their names in C, for use with ctypes.
+    """
+
+    structures: Mapping[str, Any]
 
     def __init__(
         self,
@@ -27,6 +36,12 @@ class GuardedFunctions:
         self._pipeline = pipeline
         for declaration in declarations.values():
             lifetimes.lifecycles.update(declaration.lifecycles)
+        self.structures = {
+            word.element.name: word.element.ctype
+            for declaration in declarations.values()
+            for word in declaration.arguments.values()
+            if isinstance(word, Memory) and isinstance(word.element, structure)
+        }
 
     def __getattr__(self, name: str) -> DeclaredGuard:
         if name.startswith("__") or name not in self._declarations:

@@ -22,14 +22,14 @@ from membrane.declarations.words import (
     callback,
     into,
     is_ctype,
-    pointer_to,
     resource,
 )
 from membrane.errors import CorruptionError, OutOfBoundsError
 from membrane.pipeline.bounded_pointer import BoundedPointer
+from membrane.pipeline.cffi_pointer import cffi_pointer, is_cffi_data
 from membrane.pipeline.ctypes_kinds import SIMPLE_DATA
 from membrane.pipeline.known_memory import KnownMemory
-from membrane.pipeline.lifetimes import Resource, lifetimes
+from membrane.pipeline.lifetimes import Loaned, Resource, lifetimes
 from membrane.stages.heal import Healing
 
 
@@ -68,8 +68,8 @@ class Aftermath:
         self._end()
         for text in self.declaration.clears:
             name, index = read_lifetime(text)
-            keys = None if index is None else [self._index(index)]
-            self.uses.thing_of(name).end_loans(keys)
+            thing = self.uses.thing_of(name)
+            thing.end_loans() if index is None else thing.end_loans(self._index(index))
         returned = self._returned(result)
         for name, word in self.declaration.arguments.items():
             position = self.declaration.position(name)
@@ -109,8 +109,7 @@ class Aftermath:
             return
         self._check_written(name, word, self.counts[position], self.checked)
         if self._holds(word.begins):
-            keeps = region.pointer.keeps or region.address
-            lifetimes.begin(Resource(word.size.name, region.address, structure=keeps))
+            lifetimes.begin(self.uses.in_structure(word, region))
         if word.lifetime is not None:
             self._keep_memory(name, word, region)
 
@@ -136,8 +135,8 @@ class Aftermath:
         if lifetime.name == RETURN and RETURN not in self.uses.things:
             loan.release()  # nothing was made that could keep it
             return
-        key = (self.function, name) if lifetime.key is None else self._index(lifetime.key)
-        self.uses.thing_of(lifetime.name).lend(key, loan)
+        index = None if lifetime.key is None else self._index(lifetime.key)
+        self.uses.thing_of(lifetime.name).lend(Loaned(self.function, name, index), loan)
 
     def _index(self, name: str) -> int | bytes:
         """What tells one piece of memory that is kept from another: a number, or a text."""
@@ -209,10 +208,13 @@ class Aftermath:
 
     def _returned(self, result: Any) -> Any:
         word, address = self.declaration.returns, self.checked.returned
-        if word is None or is_ctype(word) or isinstance(word, pointer_to):
+        if word is None or is_ctype(word):
             return result
-        if address == 0:
-            return None
+        pointer = None if address == 0 else self._pointer(word, address)
+        return result if is_cffi_data(result) else pointer
+
+    def _pointer(self, word: Any, address: int) -> BoundedPointer:
+        """What is known of a pointer that was returned."""
         if isinstance(word, into):
             return self._pointer_into("the result", word, address)
         if isinstance(word, borrowed):
@@ -237,4 +239,6 @@ def _as_number(result: Any) -> int:
         return int(result)
     if result is None:
         return 0
+    if is_cffi_data(result):
+        return cffi_pointer(result, "the result")[0]
     return ctypes.addressof(result) if isinstance(result, ctypes.Structure) else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from membrane.calls.checked_call import CheckedCall, Touch
+from membrane.calls.checked_call import CheckedCall, Computed, Touch
 from membrane.calls.declared_sizes import computed_size
 from membrane.calls.memory_cells import Cell, cells_of
 from membrane.calls.regions import HeldRegions, Region
@@ -16,6 +16,7 @@ from membrane.errors import (
     ForeignFreeError,
     InvalidFreeError,
     NullPointerError,
+    OutOfBoundsError,
     UnsafePointerError,
     UseAfterFreeError,
     WrongKindError,
@@ -82,9 +83,18 @@ class Uses:
             else:
                 self._use_structure(name, word, region)
                 self._enter(name, word, region, counts[position], self.checked)
-        ended = [ending.thing for ending in self.endings]
-        for thing in (*self.things.values(), *map(lifetimes.named, self.declaration.uses)):
-            for fault in thing.faulty_loans() if thing not in ended else ():
+        self._check_loans()
+
+    def _check_loans(self) -> None:
+        """Whatever a thing was given to keep must be there, unless the function is to replace it.
+
+        What the function ends is told about afterwards: it has to be ended all the same.
+        """
+        excepted = self.declaration.replaces | {ending.name for ending in self.endings}
+        things = {name: thing for name, thing in self.things.items() if name not in excepted}
+        things.update((name, lifetimes.named(name)) for name in self.declaration.uses)
+        for thing in things.values():
+            for fault in thing.faulty_loans():
                 self.checked.refuse(fault)
 
     # --- pointers in memory -------------------------------------------------------------------
@@ -137,6 +147,17 @@ class Uses:
         if word.ends:
             self.endings.append(Ending(name, word, found))
 
+    def _check_size(self, name: str, word: resource, found: Resource, values: Any) -> None:
+        """What the caller says of memory that may be replaced."""
+        if word.size is None or not word.begins or found.size is None:
+            return
+        size = computed_size(word.size)
+        if isinstance(size, Computed):
+            count = size.expression.evaluate(values) * size.scale
+            if count > found.size:
+                text = f"{name} ({found.address:#x}) has {found.size} of {count} bytes"
+                self.checked.refuse(OutOfBoundsError(text), count)
+
     def _refuse_ended(self, name: str, word: Any, found: Resource) -> None:
         kind = DoubleFreeError if word.ends else UseAfterFreeError
         text = f"{name} ({found.address:#x}) points to {found.kind} that {found.ended_by} has ended"
@@ -161,6 +182,7 @@ class Uses:
             inside: type[UnsafePointerError] = InvalidFreeError if word.ends else WrongKindError
             self.checked.refuse(inside(f"{where} points into {found.kind}, not to its start"))
         self._note(name, word, found)
+        self._check_size(name, word, found, self.checked)
 
     def _use_unknown(self, name: str, word: resource, region: Region) -> None:
         """What no declared function has made: it may come from elsewhere, but not from Python."""
@@ -184,10 +206,16 @@ class Uses:
         if isinstance(word, resource):
             found = Resource(word.kind, region.address)
         else:
-            keeps = region.pointer.keeps or region.address
-            found = Resource(word.size.name, region.address, structure=keeps)
+            found = self.in_structure(word, region)
         self.things[name] = lifetimes.begin(found)
         return found
+
+    @staticmethod
+    def in_structure(word: Memory, region: Region) -> Resource:
+        """What begins in a structure of the caller, whose memory it holds."""
+        keeps = region.pointer.keeps
+        structure = region.address if keeps is None else keeps
+        return Resource(word.size.name, region.address, structure=structure)
 
     def claim(self) -> None:
         """End what the function ends, before another thread can end it too."""

@@ -108,11 +108,13 @@ Node: TypeAlias = Number | Name | Pointee | Field | StringLength | Operation
 
 
 def _quotient(left: int, right: int) -> int:
-    return left // right if right else 0
+    """Towards zero, as in C; by zero it is zero."""
+    size = abs(left) // abs(right) if right else 0
+    return size if (left < 0) == (right < 0) else -size
 
 
 def _remainder(left: int, right: int) -> int:
-    return left % right if right else 0
+    return left - right * _quotient(left, right) if right else 0
 
 
 # By how tightly they bind, loosest first.

@@ -167,6 +167,13 @@ class Function:
             if isinstance(word, Memory) and (word.begins or word.ends)
         }
 
+    @property
+    def replaces(self) -> set[str]:
+        """Names of what is given other memory here, or none, for what it has been given."""
+        words = [word for word in self.arguments.values() if isinstance(word, (Memory, callback))]
+        texts = [word.lifetime for word in words if word.lifetime is not None]
+        return {read_lifetime(text).name for text in (*texts, *self.clears)}
+
     def __repr__(self) -> str:
         lines = [f"    {name}={spelled(word)}," for name, word in self.arguments.items()]
         for name, default in self.RELATIONS.items():

@@ -11,8 +11,8 @@ import bisect
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from membrane.errors import UseAfterFreeError
 
@@ -27,6 +27,21 @@ class Loan(Protocol):
 
     def release(self) -> None:
         """Let go of it."""
+
+
+class Loaned(NamedTuple):
+    """What tells one loan of a thing from another.
+
+    Attributes
+    ----------
+    function, argument : str
+    slot : int, bytes or None
+        The index that it was given for.
+    """
+
+    function: str
+    argument: str
+    slot: int | bytes | None
 
 
 class Resource:
@@ -48,7 +63,7 @@ class Resource:
     ----------
     ended_by : str or None
         The function that ended it.
-    loans : dict of {key: Loan}
+    loans : dict of {Loaned: Loan}
         What it was given to keep.
     """
 
@@ -66,7 +81,7 @@ class Resource:
         self.owner = owner
         self.structure = structure
         self.ended_by: str | None = None
-        self.loans: dict[Hashable, Loan] = {}
+        self.loans: dict[Loaned, Loan] = {}
         self.borrowed: dict[int, Resource] = {}
         self._dependents: set[Resource] = set()
         #: Under what it is found: a structure of the caller's may be the first field of another.
@@ -87,19 +102,18 @@ class Resource:
             if fault is not None:
                 yield fault
 
-    def lend(self, key: Hashable, loan: Loan) -> None:
+    def lend(self, key: Loaned, loan: Loan) -> None:
         """Note what it was given to keep, in the place of what it had under the same key."""
         before = self.loans.get(key)
         self.loans[key] = loan
         if before is not None:
             before.release()
 
-    def end_loans(self, keys: Iterable[Hashable] | None = None) -> None:
-        """Let go of what it was given to keep: all of it, or what is under some keys."""
-        for key in list(self.loans) if keys is None else keys:
-            loan = self.loans.pop(key, None)
-            if loan is not None:
-                loan.release()
+    def end_loans(self, index: int | bytes | None = None) -> None:
+        """Let go of what it was given to keep: all of it, or what was given for an index."""
+        for key in list(self.loans):
+            if index is None or key.slot == index:
+                self.loans.pop(key).release()
 
     def __str__(self) -> str:
         return self.kind if self.ended_by is None else f"{self.kind}, ended by {self.ended_by}"

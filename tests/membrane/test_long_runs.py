@@ -7,12 +7,17 @@ import pytest
 
 from runtime_math import SafetyLevel
 from tests.documents import ROOT, environment
-from tests.membrane.differential import compare
+from tests.membrane import declared_differential, differential
 
 
 @pytest.mark.parametrize("mode", list(SafetyLevel))
 def test_guarded_calls_do_what_plain_ones_do(mode):
-    compare(1500, mode, seed=7)
+    differential.compare(1500, mode, seed=7)
+
+
+@pytest.mark.parametrize("mode", list(SafetyLevel))
+def test_declared_calls_do_what_plain_ones_do(mode):
+    declared_differential.compare(1000, mode, seed=7)
 
 
 @pytest.mark.parametrize("mode", ["strict", "hardened"])
