@@ -153,12 +153,16 @@ class DeclaredGuard(Guard):
     def native_extents(self) -> list[Extent] | None:
         """All bytes that a call touches, if machine code can check all there is; else None."""
         declaration = self.declaration
-        if declaration.variadic or declaration.uses or declaration.no_overlap:
+        if declaration.variadic or declaration.uses:
             return None
         if not (declaration.returns is None or is_ctype(declaration.returns)):
             return None
-        words = declaration.arguments.values()
-        return extents_of(self.touches) if all(map(_is_plain, words)) else None
+        if not all(map(_is_plain, declaration.arguments.values())):
+            return None
+        exclusive = {declaration.position(name) for name in declaration.no_overlap}
+        found = extents_of(self.touches) or []
+        found = [each._replace(is_exclusive=each.position in exclusive) for each in found]
+        return found or None
 
     def __repr__(self) -> str:
         return f"<guarded {self.__name__} {self.declaration}>"

@@ -1,14 +1,21 @@
-"""Where NumPy's arrays and ctypes' objects say whether their memory is their own."""
+"""Where bytes, NumPy's arrays and ctypes' objects say where their memory is, and whose it is.
+
+Machine code reads that itself: asking for a buffer costs more than the call it is for.
+"""
 
 import ctypes
 
 import numpy as np
 
-#: In a `numpy.ndarray`: the object whose memory it shows, and the flags, which NumPy's C interface
-#: makes public.
-ARRAY_BASE_AT, ARRAY_FLAGS_AT, OWNS_DATA = 48, 64, 4
-#: In an object of ctypes: whether it frees its memory.
-DATA_OWNED_AT = 24
+#: In `bytes`: their length; where the first is.
+BYTES_LENGTH_AT, BYTES_AT = 16, 32
+#: In a `numpy.ndarray`, as NumPy's C interface makes public: where its memory is, how many
+#: dimensions it has, their lengths and strides, the object whose memory it shows, and the flags.
+ARRAY_DATA_AT, ARRAY_DIMENSIONS_AT, ARRAY_SHAPE_AT, ARRAY_STRIDES_AT = 16, 24, 32, 40
+ARRAY_BASE_AT, ARRAY_FLAGS_AT = 48, 64
+IS_CONTIGUOUS, OWNS_DATA, IS_WRITEABLE = 0x1, 0x4, 0x400
+#: In an object of ctypes: where its memory is, whether it frees it, how many bytes it has.
+DATA_AT, DATA_OWNED_AT, DATA_SIZE_AT = 16, 24, 40
 
 
 def layouts_are_known() -> bool:
@@ -19,19 +26,46 @@ def layouts_are_known() -> bool:
     >>> isinstance(layouts_are_known(), bool)
     True
     """
+    return _bytes_are_known() and _arrays_are_known() and _data_are_known()
+
+
+def _bytes_are_known() -> bool:
+    text = b"where are these"
+    found = ctypes.string_at(id(text) + BYTES_AT, len(text))
+    return found == text and _word(text, BYTES_LENGTH_AT) == len(text)
+
+
+def _arrays_are_known() -> bool:
     array = np.zeros(3)
-    view, owned = array[1:], ctypes.create_string_buffer(8)
-    borrowed = (ctypes.c_char * 8).from_address(ctypes.addressof(owned))
+    view = array[1:]
+    view.flags.writeable = False
     flags = [_word(each, ARRAY_FLAGS_AT) & 0xFFFF_FFFF for each in (array, view)]
     return (
         flags == [array.flags.num, view.flags.num]
-        and flags[0] & OWNS_DATA == OWNS_DATA
-        and flags[1] & OWNS_DATA == 0
+        and [flag & (IS_CONTIGUOUS | OWNS_DATA | IS_WRITEABLE) for flag in flags]
+        == [IS_CONTIGUOUS | OWNS_DATA | IS_WRITEABLE, IS_CONTIGUOUS]
         and _word(view, ARRAY_BASE_AT) == id(array)
         and _word(array, ARRAY_BASE_AT) == 0
-        and [_word(each, DATA_OWNED_AT) & 0xFFFF_FFFF for each in (owned, borrowed)] == [1, 0]
+        and _word(view, ARRAY_DATA_AT) == view.ctypes.data
+        and _word(view, ARRAY_DIMENSIONS_AT) & 0xFFFF_FFFF == 1
+        and _number(_word(view, ARRAY_SHAPE_AT)) == 2
+        and _number(_word(view, ARRAY_STRIDES_AT)) == array.itemsize
+    )
+
+
+def _data_are_known() -> bool:
+    owned = ctypes.create_string_buffer(8)
+    borrowed = (ctypes.c_char * 8).from_address(ctypes.addressof(owned))
+    return (
+        [_word(each, DATA_OWNED_AT) & 0xFFFF_FFFF for each in (owned, borrowed)] == [1, 0]
+        and _word(owned, DATA_AT) == ctypes.addressof(owned)
+        and _word(owned, DATA_SIZE_AT) == ctypes.sizeof(owned)
     )
 
 
 def _word(value: object, offset: int) -> int:
-    return ctypes.c_uint64.from_address(id(value) + offset).value
+    return _number(id(value) + offset)
+
+
+def _number(address: int) -> int:
+    return ctypes.c_uint64.from_address(address).value

@@ -9,12 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from membrane.calls.native.layouts import (
-    ARRAY_BASE_AT,
-    ARRAY_FLAGS_AT,
-    DATA_OWNED_AT,
-    OWNS_DATA,
-)
+from membrane.calls.native import layouts
 from membrane.calls.native.plan import (
     ADDRESS,
     ARRAY,
@@ -41,7 +36,7 @@ from membrane.stages.call_regions import (
     state_at,
     unpin_regions,
 )
-from membrane.tables.words import WORD_SIZE, ZERO
+from membrane.tables.words import ONE, WORD_SIZE, ZERO
 from runtime_math.decision import profile_of
 from runtime_math.numerics.builtins.emission import (
     OBJECT,
@@ -64,9 +59,20 @@ _VIEW_BYTES = np.uint64(80)  # of a Py_buffer
 _VIEW_LENGTH_AT = np.uint64(16)
 _TYPE_AT = np.uint64(8)  # in an object
 # Where `layouts_are_known` finds them to be.
-_ARRAY_BASE_AT, _ARRAY_FLAGS_AT = np.uint64(ARRAY_BASE_AT), np.uint64(ARRAY_FLAGS_AT)
-_OWNS_DATA = np.uint64(OWNS_DATA)
-_DATA_OWNED_AT, _LOW_HALF = np.uint64(DATA_OWNED_AT), np.uint64(2**32 - 1)
+_BYTES_LENGTH_AT, _BYTES_AT = np.uint64(layouts.BYTES_LENGTH_AT), np.uint64(layouts.BYTES_AT)
+_ARRAY_DATA_AT = np.uint64(layouts.ARRAY_DATA_AT)
+_ARRAY_DIMENSIONS_AT = np.uint64(layouts.ARRAY_DIMENSIONS_AT)
+_ARRAY_SHAPE_AT = np.uint64(layouts.ARRAY_SHAPE_AT)
+_ARRAY_STRIDES_AT = np.uint64(layouts.ARRAY_STRIDES_AT)
+_ARRAY_BASE_AT = np.uint64(layouts.ARRAY_BASE_AT)
+_ARRAY_FLAGS_AT = np.uint64(layouts.ARRAY_FLAGS_AT)
+_IS_CONTIGUOUS, _IS_WRITEABLE = np.uint64(layouts.IS_CONTIGUOUS), np.uint64(layouts.IS_WRITEABLE)
+_OWNS_DATA = np.uint64(layouts.OWNS_DATA)
+_DATA_AT, _DATA_SIZE_AT = np.uint64(layouts.DATA_AT), np.uint64(layouts.DATA_SIZE_AT)
+_DATA_OWNED_AT, _LOW_HALF = np.uint64(layouts.DATA_OWNED_AT), np.uint64(2**32 - 1)
+# What is known of an argument: nothing, that it is but an address, an object whose memory cannot
+# move, or one whose buffer is held.
+_UNSURE, _NUMBER, _FIXED, _HELD = range(4)
 # On the stack: the arguments as words, the buffers that were taken, the regions.
 _VIEWS_AT = np.uint64(8 * MOST_ARGUMENTS)
 _REGIONS_AT = _VIEWS_AT + _VIEW_BYTES * np.uint64(MOST_ARGUMENTS)
@@ -162,59 +168,81 @@ def _owns_its_memory(plan, value):
 
 
 @jitted
-def _shows_its_memory(plan, kind, value, of_type):
-    """Whether the buffer of an object is what a pointer to it points to, and its own."""
+def _fixed_memory(plan, is_written, value, of_type):
+    """(where, bytes) of an object's own memory that can not move; without bytes: not known."""
     known = plan.types
-    if of_type == known[HANDLE] or of_type == known[BYTEARRAY]:
-        return True
-    if of_type == known[BYTES]:
-        return kind != POINTER_WRITTEN
-    if of_type == known[ARRAY]:
-        return _owns_its_memory(plan, value)
-    if load(of_type + _TYPE_AT) == known[CTYPES_ARRAYS]:
-        return load(value + _DATA_OWNED_AT) & _LOW_HALF != ZERO
-    return False
+    if of_type == known[BYTES] and not is_written:
+        return value + _BYTES_AT, load(value + _BYTES_LENGTH_AT)
+    if of_type == known[HANDLE] or (of_type == known[ARRAY] and _owns_its_memory(plan, value)):
+        flags = load(value + _ARRAY_FLAGS_AT)
+        is_row = load(value + _ARRAY_DIMENSIONS_AT) & _LOW_HALF == ONE
+        if not is_row or not flags & _IS_CONTIGUOUS or (is_written and not flags & _IS_WRITEABLE):
+            return ZERO, ZERO
+        length = load(load(value + _ARRAY_SHAPE_AT))
+        # The stride of a single item may be anything.
+        item = load(load(value + _ARRAY_STRIDES_AT)) if length != ONE else ZERO
+        return load(value + _ARRAY_DATA_AT), length * item
+    if load(of_type + _TYPE_AT) != known[CTYPES_ARRAYS]:
+        return ZERO, ZERO
+    if load(value + _DATA_OWNED_AT) & _LOW_HALF == ZERO:  # another object's memory
+        return ZERO, ZERO
+    return load(value + _DATA_AT), load(value + _DATA_SIZE_AT)
 
 
 @jitted
-def _take_pointer(plan, kind, value, place, view):
-    """Store where an argument points; returns (sure, whether a buffer was taken)."""
+def _has_a_buffer(plan, is_written, value, of_type):
+    """Whether the buffer of an object is what a pointer to it points to, and its own."""
+    known = plan.types
+    if of_type == known[ARRAY]:
+        return _owns_its_memory(plan, value)
+    return of_type == known[BYTEARRAY] or (of_type == known[BYTES] and not is_written)
+
+
+@jitted
+def _take_pointer(plan, is_written, value, place, view):
+    """Store where an argument points, and into its view how many bytes there are."""
     of_type = load(value + _TYPE_AT)
     if of_type == _integer_type():
         number = _as_unsigned((value,))
         if number == -1 and _error(()) != ZERO:
             _clear_error(())
-            return False, False
+            return _UNSURE
         _store(place, np.uint64(number))
-        return True, False
-    if not _shows_its_memory(plan, kind, value, of_type):
-        return False, False
-    if np.int32(_get_buffer((value, view, np.int64(kind == POINTER_WRITTEN)))) != 0:
+        return _NUMBER
+    address, length = _fixed_memory(plan, is_written, value, of_type)
+    if length != ZERO:
+        _store(place, address)
+        _store(view + _VIEW_LENGTH_AT, length)
+        return _FIXED
+    if not _has_a_buffer(plan, is_written, value, of_type):
+        return _UNSURE
+    if np.int32(_get_buffer((value, view, np.int64(is_written)))) != 0:
         _clear_error(())
-        return False, False
+        return _UNSURE
     _store(place, load(view))
-    return True, True
+    return _HELD
 
 
 @jitted
 def _take(plan, frame, arguments):
-    """Take all arguments; returns (sure, which of them are buffers, as bits)."""
-    buffers = np.int64(0)
+    """Take all arguments; returns (sure, which are objects, whose buffers are held), as bits."""
+    objects, buffers = np.int64(0), np.int64(0)
     for position in range(plan.argument_count):
         argument = plan.arguments[position]
         offset = np.uint64(position) * WORD_SIZE
         value = load(arguments + offset)
         if argument.kind == INTEGER:
             if not _take_integer(value, argument, frame + offset):
-                return False, buffers
+                return False, objects, buffers
         else:
             view = frame + _VIEWS_AT + np.uint64(position) * _VIEW_BYTES
-            sure, taken = _take_pointer(plan, argument.kind, value, frame + offset, view)
-            if not sure:
-                return False, buffers
-            if taken:
-                buffers |= np.int64(1) << position
-    return True, buffers
+            is_written = argument.kind == POINTER_WRITTEN
+            found = _take_pointer(plan, is_written, value, frame + offset, view)
+            if found == _UNSURE:
+                return False, objects, buffers
+            objects |= np.int64(found != _NUMBER) << position
+            buffers |= np.int64(found == _HELD) << position
+    return True, objects, buffers
 
 
 @jitted
@@ -228,7 +256,7 @@ def _give_back(frame, buffers):
 
 
 @jitted
-def _measure(plan, frame, arguments, buffers):
+def _measure(plan, frame, arguments, objects):
     """Fill the records of the regions; a call of no bytes, or of too many, is left to Python."""
     for index in range(plan.extent_count):
         extent = plan.extents[index]
@@ -241,12 +269,29 @@ def _measure(plan, frame, arguments, buffers):
         region.address = load(frame + np.uint64(extent.position) * WORD_SIZE)
         region.needed = count * extent.item_bytes
         region.is_write = extent.is_write
-        region.is_object = np.uint64((buffers >> extent.position) & 1)
+        region.is_object = np.uint64((objects >> extent.position) & 1)
         value = load(arguments + np.uint64(extent.position) * WORD_SIZE)
         region.is_handle = np.uint64(load(value + _TYPE_AT) == plan.types[HANDLE])
         view = frame + _VIEWS_AT + np.uint64(extent.position) * _VIEW_BYTES
         region.length = load(view + _VIEW_LENGTH_AT) if region.is_object != ZERO else ZERO
-    return True
+    return not _overlap(plan, frame + _REGIONS_AT)
+
+
+@jitted
+def _overlap(plan, regions):
+    """Whether two regions overlap that must not."""
+    for index in range(plan.extent_count):
+        if not plan.extents[index].is_exclusive:
+            continue
+        one = region_at(regions + np.uint64(index) * REGION_SIZE)
+        for before in range(index):
+            other = region_at(regions + np.uint64(before) * REGION_SIZE)
+            if plan.extents[before].is_exclusive and (
+                one.address < other.address + other.needed
+                and other.address < one.address + one.needed
+            ):
+                return True
+    return False
 
 
 @jitted
@@ -269,10 +314,10 @@ def native_call(self, arguments, count, names):
     frame, buffers = _stack(), np.int64(0)
     regions = frame + _REGIONS_AT
     if names == ZERO and count == plan.argument_count:
-        sure, buffers = _take(plan, frame, arguments)
+        sure, objects, buffers = _take(plan, frame, arguments)
         if (
             sure
-            and _measure(plan, frame, arguments, buffers)
+            and _measure(plan, frame, arguments, objects)
             and admit(plan.pipeline, regions, plan.extent_count)
         ):
             link = state_at(plan.pipeline).link

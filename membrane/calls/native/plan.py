@@ -27,6 +27,7 @@ EXTENT = np.dtype(
         ("argument", np.int64),  # whose value counts the items, or -1: one item
         ("item_bytes", np.uint64),
         ("is_write", np.uint64),
+        ("is_exclusive", np.bool_),  # must not overlap with others that are
     ],
     align=True,
 )
@@ -76,12 +77,15 @@ class Extent(NamedTuple):
         The argument that counts the items; None: there is one.
     item_bytes : int
     is_write : bool
+    is_exclusive : bool
+        Whether it must not overlap with others that are.
     """
 
     position: int
     argument: int | None
     item_bytes: int
     is_write: bool
+    is_exclusive: bool = False
 
 
 def plan_of(function: object, extents: list[Extent]) -> np.ndarray | None:
@@ -126,6 +130,7 @@ def plan_of(function: object, extents: list[Extent]) -> np.ndarray | None:
         complete = complete and (counted < 0 or plan["arguments"][counted]["kind"] == INTEGER)
         row["position"], row["argument"] = extent.position, counted
         row["item_bytes"], row["is_write"] = extent.item_bytes, extent.is_write
+        row["is_exclusive"] = extent.is_exclusive
     return storage if complete else None
 
 
