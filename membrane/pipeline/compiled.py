@@ -7,6 +7,7 @@ from numba import types
 
 from membrane.blocks import arena, foreign, lookup, quarantine
 from membrane.blocks.slots import slot_address, slot_at
+from membrane.pipeline.lost import tell
 from membrane.pipeline.outcome import for_python
 from membrane.stages import (
     allocation,
@@ -20,7 +21,7 @@ from membrane.stages import (
 )
 from membrane.tables import bloom
 from membrane.tables.words import ZERO
-from runtime_math.numerics.builtins.emission import c_function
+from runtime_math.numerics.builtins.emission import c_function, give
 from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.numerics.record_at import record_at
 
@@ -57,15 +58,16 @@ def new_lease_entry():
     return leases.new_lease()
 
 
-@EntryPoint(_WORD, _WORD, _WORD, _WORD, _WORD)
-def allocate_leased_entry(state_address, lease_address, owner, size, align):
+@EntryPoint(_WORD, _WORD, _WORD, _WORD, _WORD, _WORD)
+def allocate_leased_entry(state_address, lease_address, owner, holder, size, align):
     leases.settle_departed(state_address)
-    return leases.allocate(state_address, lease_address, owner, size, align)
+    return leases.allocate(state_address, lease_address, owner, holder, size, align)
 
 
 @EntryPoint(_WORD)
-def generation_entry(lease_address):
-    return leases.lease_at(lease_address).generation
+def lease_facts_entry(lease_address):
+    lease = leases.lease_at(lease_address)
+    return lease.address, lease.size, lease.generation, lease.owner
 
 
 @EntryPoint(_WORD, _WORD)
@@ -91,7 +93,16 @@ def settle_entry(state_address):
 
 @EntryPoint(_WORD)
 def drop_lease_entry(capsule):
-    leases.depart(capsule_pointer((capsule, ZERO)))
+    record = capsule_pointer((capsule, ZERO))
+    lease = leases.lease_at(record)
+    holder = lease.holder
+    if lease.pipeline != ZERO and lease.freed == ZERO and not leases.is_freed(record):
+        own = state_at(lease.pipeline)
+        if own.released == ZERO and own.on_lost != ZERO:
+            tell(own.on_lost, lease.address)
+    leases.depart(record)
+    if holder != ZERO:
+        give((holder,))
 
 
 @EntryPoint(_WORD)

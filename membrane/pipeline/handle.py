@@ -7,63 +7,50 @@ under an array or view that still exists is not given back to the source, so no 
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn, Self, SupportsIndex, overload
+from typing import Any, ClassVar, NoReturn, Self, SupportsIndex, overload
 
 import numpy as np
 
 from membrane.blocks.arena import FREE_RESULTS, FreeResult
 from membrane.errors import CorruptionError, DoubleFreeError, UseAfterFreeError
-from membrane.pipeline import compiled
+from membrane.pipeline import array_over, compiled, handle_machine
 from membrane.pipeline.capsule import new_capsule
+from membrane.pipeline.layouts import layouts_are_known
 from membrane.pipeline.resources import Resources
+from runtime_math.numerics.builtins.emission import available
 from runtime_math.types import SafetyLevel
+
+_PyCapsule: Any = type(array_over.capsule_table)
+_base_of = vars(np.ndarray)["base"].__get__
 
 
 class Lease:
-    """A new block, tied to the arrays over it: its memory stays until the last of them is gone.
+    """The tie of a handle to its block, whose memory stays until the last array over it is gone.
 
     Parameters
     ----------
-    resources : Resources
-    pipeline : object
-        Whose block it is. Held only because a pipeline that nobody holds is closed.
-    size : int
-    align : int
+    capsule : object
+        What the arrays belong to.
+    record : int
+        Address of the notes about the lease.
 
-    Raises
-    ------
-    MemoryError
-        The source has no such block.
+    Attributes
+    ----------
+    address, size, generation : int
+        Of the block.
     """
 
-    def __init__(self, resources: Resources, pipeline: object, size: int, align: int) -> None:
-        self._record: int = compiled.new_lease_entry.address_call()
-        # When this goes, the end of the lease is noted.
-        self._capsule = new_capsule(self._record, compiled.drop_lease_entry)
-        self._resources = resources
-        self._pipeline = pipeline
-        self.size = size
-        owner = id(resources)
-        self.address: int = resources.call(
-            compiled.allocate_leased_entry, self._record, owner, size, align
-        )
-        if not self.address:
-            raise MemoryError(f"no memory for {size} bytes aligned to {align}")
-        self.__class__ = _OpenLease
-        self.__array_interface__ = {
-            "shape": (size,),
-            "typestr": "|u1",
-            "data": (self.address, False),
-            "version": 3,
-        }
-
-    @property
-    def generation(self) -> int:
-        """Generation of the block."""
-        return int(compiled.generation_entry.address_call(self._record))
+    def __init__(self, capsule: object, record: int) -> None:
+        self._capsule = capsule
+        self._record = record
+        facts = compiled.lease_facts_entry.address_call(record)
+        self.address, self.size, self.generation, owner = map(int, facts)
+        self._resources: Resources = ctypes.cast(owner, ctypes.py_object).value
 
     @property
     def freed(self) -> bool:
@@ -83,22 +70,17 @@ class Lease:
     def free(self) -> FreeResult:
         """Free the block; a second time it is a double free, whoever has the address by then."""
         code: int = self._resources.call(compiled.free_leased_entry, self._record)
-        self.__class__ = Lease
         return FREE_RESULTS[code]
 
     def detach(self) -> None:
         """Leave the block to whoever has its address."""
         compiled.detach_entry.address_call(self._record)
-        self.__class__ = Lease
 
 
-class _OpenLease(Lease):
-    """A lease of a block that nobody has freed: losing it is a mistake, and only that is told."""
-
-    def __del__(self) -> None:
-        if self._resources.open and not self.freed:
-            message = f"handle of block {self.address:#x} lost without free()"
-            warnings.warn(message, ResourceWarning, stacklevel=2)
+def tell_lost(address: int) -> None:
+    """Warn of a block whose last array has gone before it was freed."""
+    message = f"handle of block {address:#x} lost without free()"
+    warnings.warn(message, ResourceWarning, stacklevel=2)
 
 
 class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
@@ -113,14 +95,42 @@ class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
         The tie to the block; None in arrays derived from a handle.
     """
 
-    lease: Lease | None = None
+    __slots__ = ()
+    _freed_objects: ClassVar[bytes]
 
     @classmethod
-    def of(cls, lease: Lease) -> Self:
-        """Make the handle of a lease."""
-        handle = np.asarray(lease).view(cls)
-        handle.lease = lease
-        return handle
+    def of(cls, resources: Resources, pipeline: object, size: int, align: int) -> Self:
+        """Allocate a block and make its handle.
+
+        Parameters
+        ----------
+        resources : Resources
+        pipeline : object
+            Whose block it is. Held only because a pipeline that nobody holds is closed.
+        size : int
+        align : int
+
+        Raises
+        ------
+        MemoryError
+            The source has no such block.
+        """
+        record: int = compiled.new_lease_entry.address_call()
+        # When this goes, the end of the lease is noted.
+        capsule = new_capsule(record, compiled.drop_lease_entry)
+        owners = id(resources), id(pipeline)
+        address = resources.call(compiled.allocate_leased_entry, record, *owners, size, align)
+        if not address:
+            raise MemoryError(f"no memory for {size} bytes aligned to {align}")
+        return array_over.array_over(cls, capsule, address, size)
+
+    @property
+    def lease(self) -> Lease | None:
+        """The tie to the block; None in arrays derived from a handle."""
+        capsule = _base_of(self)
+        if type(capsule) is not _PyCapsule:
+            return None
+        return Lease(capsule, array_over.pointer_of(capsule, None))
 
     @property
     def address(self) -> int:
@@ -135,7 +145,8 @@ class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
     @property
     def freed(self) -> bool:
         """Whether the block has been freed through this handle."""
-        return self.lease is not None and self.lease.freed
+        record = _record_of(self)
+        return bool(record and compiled.is_freed_entry.address_call(record))
 
     def own_lease(self) -> Lease:
         """Return the tie to the block; raises `TypeError` in an array derived from a handle."""
@@ -163,8 +174,15 @@ class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
         CorruptionError
             In strict mode, header or canary was overwritten; the block is freed all the same.
         """
-        lease = self.own_lease()
-        result = self.release()
+        return self._free()
+
+    def _free(self) -> FreeResult:
+        return self._tell_result(self.own_lease().free())
+
+    def _tell_result(self, code: int) -> FreeResult:
+        """What came of a free, or its exception; the handle is stale by now."""
+        lease, result = self.own_lease(), FREE_RESULTS[code]
+        self.__class__ = StaleHandle
         if result == FreeResult.DOUBLE_FREE:
             raise DoubleFreeError(f"the block at {lease.address:#x} is free already")
         if result == FreeResult.FREED_WITH_CANARY_CORRUPTION and lease.compares_guards:
@@ -224,10 +242,20 @@ class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
         raise TypeError("a handle can not be pickled; copy its bytes instead")
 
     def __repr__(self) -> str:
-        if self.lease is None:
+        lease = self.lease
+        if lease is None:
             return repr(np.asarray(self))
-        state = "freed" if self.lease.freed else "live"
-        return f"<Handle of {self.lease.size} bytes at {self.lease.address:#x}, {state}>"
+        state = "freed" if lease.freed else "live"
+        return f"<Handle of {lease.size} bytes at {lease.address:#x}, {state}>"
+
+
+def _record_in_python(handle: Handle) -> int:
+    capsule = _base_of(handle)
+    return array_over.pointer_of(capsule, None) if type(capsule) is _PyCapsule else 0
+
+
+def _record_in_machine_code(handle: Handle) -> int:
+    return int(_lease_of(id(handle)))
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:
@@ -259,6 +287,7 @@ class StaleHandle(Handle):
     `readinto`).
     """
 
+    __slots__ = ()
     __str__ = Handle.__repr__
 
     def __format__(self, specification: str) -> str:
@@ -268,3 +297,18 @@ class StaleHandle(Handle):
         _is_method = callable(getattr(np.ndarray, _name, int))
         vars()[_name] = _refusal(_name) if _is_method else property(_refusal(_name))
     del _name, _is_method
+
+
+# Addresses of what lives as long as this module.
+Handle._freed_objects = handle_machine.freed_objects(StaleHandle, FreeResult.FREED, "__class__")
+_lease_of: Callable[[int], int]
+_record_of = _record_in_python
+
+
+@functools.cache
+def load() -> None:
+    """Have handles made and freed by machine code from now on, where that is possible."""
+    global _record_of, _lease_of
+    if available() and layouts_are_known():
+        _lease_of, _record_of = handle_machine.lease_entry.address_call, _record_in_machine_code
+        handle_machine.install(Handle, "free", ["$self", "/"], handle_machine.free_method)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mmap
 import secrets
 import weakref
@@ -23,9 +24,11 @@ from membrane.blocks.lattice import SafetyState
 from membrane.blocks.lookup import Place
 from membrane.blocks.memory_source import MemorySource
 from membrane.errors import UseAfterFreeError
-from membrane.pipeline import compiled
-from membrane.pipeline.handle import Handle, Lease
+from membrane.pipeline import compiled, handle_machine
+from membrane.pipeline import handle as handles
+from membrane.pipeline.handle import Handle, tell_lost
 from membrane.pipeline.known_memory import KnownMemory
+from membrane.pipeline.layouts import layouts_are_known
 from membrane.pipeline.outcome import ReadOnlyOutcome, ValidationOutcome
 from membrane.pipeline.pointer_argument import pointer_argument
 from membrane.pipeline.resources import Resources, ThreadCache
@@ -38,6 +41,7 @@ from membrane.tables.words import LARGEST_BLOCK
 from runtime_math.calls_for import calls_for
 from runtime_math.config import configured_mode
 from runtime_math.kernel import RuntimeMathKernel
+from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.types import SafetyLevel
 from runtime_math.validation import integer, member, uint64
@@ -149,8 +153,13 @@ class ValidationPipeline:
         _open_pipelines.add(self)
 
     def _start(self, quarantine_max_bytes: np.uint64, quarantine_max_entries: np.uint64) -> None:
-        compiled.load()
+        _load()
         record = self.states[0]
+        record["is_direct"] = self.repaired and self._resources.source is None
+        record["on_lost"] = id(tell_lost)
+        self._maker = None
+        if record["is_direct"]:
+            self._maker = handle_machine.maker(self._resources.address, self._resources, Handle)
         if self._resources.source is not None:
             self._resources.source.connect(record["arena"]["source"])
         if self.kernel is not None:
@@ -217,10 +226,13 @@ class ValidationPipeline:
         MemoryError
             The source has no such block.
         """
+        return self._allocate(size, align)
+
+    def _allocate(self, size: int, align: int = 16) -> Handle:
         effective = max(_word("align", align), 16)
         if effective & (effective - 1):
             raise ValueError(f"align must be a power of two, got {align}")
-        return Handle.of(Lease(self._resources, self, _word("size", size), effective))
+        return Handle.of(self._resources, self, _word("size", size), effective)
 
     def free(self, block: Pointer) -> FreeResult:
         """Free a block.
@@ -453,6 +465,18 @@ class ValidationPipeline:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@functools.cache
+def _load() -> None:
+    """Have everything ready before the first block needs it."""
+    compiled.load()
+    handles.load()
+    if available() and layouts_are_known():
+        parameters = ["$self", "size", "align=16"]
+        handle_machine.install(
+            ValidationPipeline, "allocate", parameters, handle_machine.allocate_method
+        )
 
 
 # Every pipeline knows its own blocks, and asks the others about all other memory.

@@ -27,7 +27,9 @@ LEASE = np.dtype(
         ("next", np.uint64),  # in the list of those that have departed
         ("pipeline", np.uint64),  # address of the state, or 0 before there is a block
         ("owner", np.uint64),  # the object that the state belongs to; a reference to it is held
+        ("holder", np.uint64),  # the pipeline itself: one that nobody holds is closed; held too
         ("address", np.uint64),
+        ("size", np.uint64),
         ("generation", np.int64),
         ("epoch", np.uint64),
         ("raw_base", np.uint64),
@@ -48,7 +50,7 @@ def new_lease():
 
 
 @jitted
-def _hold(pipeline, record, owner, address):
+def _hold(pipeline, record, owner, holder, address):
     """Lease the block at a base address; False without memory, or without such a block."""
     own = state_at(pipeline)
     identity, place = lookup.locate(own.arena, address)
@@ -59,20 +61,21 @@ def _hold(pipeline, record, owner, address):
         return False
     lease = lease_at(record)
     lease.address, lease.epoch = slot.user_base, slot.epoch
-    lease.generation = np.int64(slot.generation)
+    lease.size, lease.generation = slot.user_size, np.int64(slot.generation)
     lease.raw_base, lease.total, lease.align = slot.raw_base, slot.total, slot.align
-    lease.owner, lease.pipeline = owner, pipeline
+    lease.owner, lease.holder, lease.pipeline = owner, holder, pipeline
     take((owner,))
+    take((holder,))
     own.leases += ONE
     return True
 
 
 @jitted
-def allocate(pipeline, record, owner, size, align):
+def allocate(pipeline, record, owner, holder, size, align):
     """Allocate a block and lease it; returns its address, or 0."""
     own = state_at(pipeline)
     address = allocation.allocate_aligned(own, size, align)
-    if address != ZERO and not _hold(pipeline, record, owner, address):
+    if address != ZERO and not _hold(pipeline, record, owner, holder, address):
         allocation.free(own, address)
         return ZERO
     return address

@@ -45,6 +45,8 @@ STATE = np.dtype(
         ("departed", np.uint64),  # the first lease whose arrays are gone, see `leases`
         ("closing", np.uint64),  # whether the release of all memory waits for pins and leases
         ("released", np.uint64),  # whether it has been done
+        ("is_direct", np.bool_),  # whether memory is of the C library, and the rules repaired
+        ("on_lost", np.uint64),  # is told the address of a block that is lost without a free
     ],
     align=True,
 )

@@ -8,6 +8,7 @@ blue shrank, and the width is that of the new recording.
 
 import html
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from profiling.aggregate import Folded
@@ -69,21 +70,19 @@ def _order(node: _Node) -> tuple[bool, str, str]:
     return (node.kind == "phase" and node.name != RUN, node.name, node.place)
 
 
-def _depth(node: _Node) -> int:
-    return 1 + max((_depth(child) for child in node.children.values() if child.count), default=0)
+def _nodes(root: _Node) -> Iterator[_Node]:
+    """All nodes. Stacks are as deep as a program's recursion, so nothing here is recursive."""
+    rest = [root]
+    while rest:
+        node = rest.pop()
+        yield node
+        rest += node.children.values()
 
 
 def _change_colour(difference: float, largest: float) -> str:
     strength = min(1.0, abs(difference) / largest) if largest else 0.0
     fade = round(245 - 150 * strength)
     return f"rgb(245,{fade},{fade})" if difference > 0 else f"rgb({fade},{fade},245)"
-
-
-def _share_changes(node: _Node, total: int, total_before: int, found: list[float]) -> list[float]:
-    found.append(abs(node.count / total - node.before / total_before))
-    for child in node.children.values():
-        _share_changes(child, total, total_before, found)
-    return found
 
 
 class _Writer:
@@ -95,8 +94,11 @@ class _Writer:
         self._scale = (_WIDTH - 2 * _MARGIN) / max(root.count, 1)
         self._largest = 0.0
         if self._before:
-            self._largest = max(_share_changes(root, self._total, self._before, []))
+            self._largest = max(
+                abs(node.count / self._total - node.before / self._before) for node in _nodes(root)
+            )
         self.boxes: list[str] = []
+        self.levels = 0
 
     def _describe(self, node: _Node) -> str:
         share = 100 * node.count / self._total
@@ -113,10 +115,22 @@ class _Writer:
         difference = node.count / self._total - node.before / self._before
         return _change_colour(difference, self._largest)
 
-    def write(self, node: _Node, start: int = 0, level: int = 0) -> None:
+    def write(self, root: _Node) -> None:
+        rest = [(root, 0, 0)]
+        while rest:
+            node, start, level = rest.pop()
+            if node.count * self._scale < _NARROWEST:
+                continue
+            self._box(node, start, level)
+            children = []
+            for child in sorted(node.children.values(), key=_order):
+                children.append((child, start, level + 1))
+                start += child.count
+            rest += reversed(children)
+
+    def _box(self, node: _Node, start: int, level: int) -> None:
+        self.levels = max(self.levels, level + 1)
         width = node.count * self._scale
-        if width < _NARROWEST:
-            return
         left, top = _MARGIN + start * self._scale, _HEADER + level * _ROW
         letters = int((width - 4) / _CHARACTER)
         label = node.name if len(node.name) <= letters else node.name[: max(letters - 1, 0)] + "…"
@@ -129,9 +143,6 @@ class _Writer:
             f'<text x="{left + 3:.2f}" y="{top + _ROW - 5}">'
             f"{html.escape(label) if letters >= 3 else ''}</text></g>"
         )
-        for child in sorted(node.children.values(), key=_order):
-            self.write(child, start, level + 1)
-            start += child.count
 
 
 def _legend(compared: bool) -> str:
@@ -159,9 +170,9 @@ def render(folded: Folded, title: str, baseline: Folded | None = None) -> str:
         Folded stacks of an older recording: makes the flamegraph a differential one.
     """
     root = _tree(folded, baseline)
-    height = _HEADER + _depth(root) * _ROW + 2 * _MARGIN
     writer = _Writer(root, baseline is not None)
     writer.write(root)
+    height = _HEADER + writer.levels * _ROW + 2 * _MARGIN
     boxes = "\n".join(writer.boxes)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" class="flamegraph" width="{_WIDTH}" \
 height="{height}" viewBox="0 0 {_WIDTH} {height}" data-total="{root.count}" \

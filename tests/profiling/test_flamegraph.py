@@ -54,6 +54,15 @@ def test_boxes_nest_and_their_widths_are_their_shares(folded):
     assert int(outer.get("data-start")) <= int(inner.get("data-start"))
 
 
+def test_stacks_may_be_deeper_than_pythons_own():
+    """A program that recurses 5000 times has a flamegraph too, no taller than what is drawn."""
+    names = [f"f{level}" for level in range(5000)]
+    deep = aggregate.fold([stack(1, *names, kinds=(PYTHON,) * 5000), stack(20_000, "main")])
+    assert len(boxes(flamegraph.render(deep, "deep", baseline=deep))) < 10
+    alone = aggregate.fold([stack(1, *names, kinds=(PYTHON,) * 5000)])
+    assert len(boxes(flamegraph.render(alone, "deep"))) == 5002
+
+
 def test_differential_colours_tell_growth(folded):
     grown = aggregate.fold(
         [

@@ -9,7 +9,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from membrane.calls.native import layouts
 from membrane.calls.native.plan import (
     ADDRESS,
     ARRAY,
@@ -25,6 +24,7 @@ from membrane.calls.native.plan import (
     SIGNED,
     plan_at,
 )
+from membrane.pipeline import layouts
 from membrane.stages import kernel_link
 from membrane.stages.call_regions import (
     INTACT,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from membrane.calls.native.layouts import layouts_are_known
 from membrane.calls.native.machine import native_call
 from membrane.calls.native.plan import Extent, plan_of
 from membrane.pipeline.ctypes_kinds import ARRAY_TYPE
 from membrane.pipeline.handle import Handle
+from membrane.pipeline.layouts import layouts_are_known
 from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.builtins.method_definition import MethodDefinition
 from runtime_math.types import SafetyLevel

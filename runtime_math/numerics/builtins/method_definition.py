@@ -38,6 +38,11 @@ class MethodDefinition:
             name.encode(), address, _METH_FASTCALL_KEYWORDS, text.encode()
         )
 
+    @property
+    def address(self):
+        """Where it is in memory, for as long as this object lives."""
+        return ctypes.addressof(self._definition)
+
     def bind(self, words, *kept):
         """Make a callable whose machine code finds `words`.
 
@@ -52,4 +57,4 @@ class MethodDefinition:
         builtin_function_or_method
         """
         head = struct.pack("Q", words.ctypes.data)
-        return _make_callable(ctypes.addressof(self._definition), (head, words, self, *kept), None)
+        return _make_callable(self.address, (head, words, self, *kept), None)

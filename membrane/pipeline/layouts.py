@@ -4,6 +4,7 @@ Machine code reads that itself: asking for a buffer costs more than the call it 
 """
 
 import ctypes
+import functools
 
 import numpy as np
 
@@ -18,6 +19,7 @@ IS_CONTIGUOUS, OWNS_DATA, IS_WRITEABLE = 0x1, 0x4, 0x400
 DATA_AT, DATA_OWNED_AT, DATA_SIZE_AT = 16, 24, 40
 
 
+@functools.cache
 def layouts_are_known() -> bool:
     """Whether this interpreter and this NumPy lay out their objects as machine code expects.
 
