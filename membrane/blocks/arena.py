@@ -207,6 +207,13 @@ def free(state, address):
     identity = based(state, address)
     if identity == NO_SLOT:
         return refusal(state, address)
+    return free_slot(state, identity)
+
+
+@jitted
+def free_slot(state, identity):
+    """Free the block of a slot; returns a `FreeResult` code."""
+    state.drained_count = ZERO
     slot = slot_at(slot_address(state, identity))
     if slot.state != VALID:
         return DOUBLE_FREE
@@ -223,14 +230,16 @@ def free(state, address):
 
 
 @jitted
-def free_epoch(state, address, epoch):
-    """Free the block at a base address only if it still is the one that had this epoch."""
-    state.drained_count = ZERO
-    identity = based(state, address)
-    if identity == NO_SLOT:
-        return DOUBLE_FREE
+def is_block(state, identity, epoch):
+    """Whether a slot still has the block in use that had this epoch."""
     slot = slot_at(slot_address(state, identity))
-    return free(state, address) if slot.epoch == epoch else DOUBLE_FREE
+    return slot.epoch == epoch and slot.state == VALID
+
+
+@jitted
+def free_block(state, identity, epoch):
+    """Free the block of a slot only if it still is the one that had this epoch."""
+    return free_slot(state, identity) if is_block(state, identity, epoch) else DOUBLE_FREE
 
 
 @jitted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ ROW_OF_BYTES = 0x1 | 0x2 | 0x100 | 0x400
 pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
 pointer_of.argtypes, pointer_of.restype = [ctypes.py_object, ctypes.c_char_p], ctypes.c_void_p
 #: The capsule that has NumPy's C interface.
-capsule_table: Any = np._core._multiarray_umath._ARRAY_API
+capsule_table: Any = import_module("numpy._core._multiarray_umath")._ARRAY_API
 _table = (ctypes.c_void_p * (_SET_BASE + 1)).from_address(pointer_of(capsule_table, None))
 #: Addresses of the functions that make an array, and give it what it belongs to.
 NEW_ARRAY, SET_BASE = int(_table[_NEW_ARRAY] or 0), int(_table[_SET_BASE] or 0)

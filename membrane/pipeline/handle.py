@@ -12,7 +12,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ClassVar, NoReturn, Self, SupportsIndex, overload
+from typing import Any, NoReturn, Self, SupportsIndex, overload
 
 import numpy as np
 
@@ -96,7 +96,6 @@ class Handle(np.ndarray[tuple[int], np.dtype[np.uint8]]):
     """
 
     __slots__ = ()
-    _freed_objects: ClassVar[bytes]
 
     @classmethod
     def of(cls, resources: Resources, pipeline: object, size: int, align: int) -> Self:
@@ -299,10 +298,17 @@ class StaleHandle(Handle):
     del _name, _is_method
 
 
-# Addresses of what lives as long as this module.
-Handle._freed_objects = handle_machine.freed_objects(StaleHandle, FreeResult.FREED, "__class__")
 _lease_of: Callable[[int], int]
 _record_of = _record_in_python
+
+
+def connect(record: np.void) -> tuple[object, ...]:
+    """Tell a pipeline's state of the objects that its handles need; returns them, to be kept."""
+    kept = (tell_lost, StaleHandle, "__class__", FreeResult.FREED)
+    names = ("on_lost", "stale_type", "class_name", "freed_result")
+    for name, each in zip(names, kept, strict=True):
+        record[name] = id(each)
+    return kept
 
 
 @functools.cache

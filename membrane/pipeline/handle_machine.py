@@ -8,7 +8,6 @@ error, is left to that method.
 from __future__ import annotations
 
 import ctypes
-import struct
 from typing import Any
 
 import numpy as np
@@ -50,9 +49,7 @@ MAKER = np.dtype(
     ]
     + [("destructor", np.uint64)]
 )
-#: What a handle turns into.
-FREED_OBJECTS = np.dtype([(name, np.uint64) for name in ("stale_type", "freed", "class_name")])
-maker_at, freed_objects_at = record_at(MAKER), record_at(FREED_OBJECTS)
+maker_at = record_at(MAKER)
 
 _TYPE_AT, _BASE_AT = np.uint64(8), np.uint64(layouts.ARRAY_BASE_AT)
 _DEFAULT_ALIGN = np.uint64(16)
@@ -70,9 +67,15 @@ def _attribute(name: str) -> Any:
     @intrinsic
     def get(typing_context: Any, owner: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            text = context.insert_const_string(builder.module, name)
+            # The interpreter's own text of the name, which the first call asks for.
+            key = cgutils.add_global_variable(builder.module, OBJECT, f"name.of{name}")
+            key.linkage, key.initializer = "internal", OBJECT(None)
+            emitter = Emitter(builder)
+            with builder.if_then(cgutils.is_null(builder, builder.load(key)), likely=False):
+                text = context.insert_const_string(builder.module, name)
+                builder.store(emitter.call("PyUnicode_InternFromString", OBJECT, text), key)
             owner = builder.inttoptr(arguments[0], OBJECT)
-            found = Emitter(builder).call("PyObject_GetAttrString", OBJECT, owner, text)
+            found = emitter.call("PyObject_GetAttr", OBJECT, owner, builder.load(key))
             return builder.ptrtoint(found, WORD)
 
         return types.uintp(types.uintp), emit
@@ -94,8 +97,7 @@ def _exact_type(name: str) -> Any:
 
 
 _maker_of, _allocate_slowly = _attribute("_maker"), _attribute("_allocate")
-_free_slowly, _freed_objects = _attribute("_free"), _attribute("_freed_objects")
-_tell_result = _attribute("_tell_result")
+_free_slowly, _tell_result = _attribute("_free"), _attribute("_tell_result")
 _bytes_type, _int_type = _exact_type("PyBytes_Type"), _exact_type("PyLong_Type")
 _capsule_type = _exact_type("PyCapsule_Type")
 
@@ -256,12 +258,7 @@ def free_method(self, arguments, count, names):
         told = vectorcall((slow, arguments, np.uint64(count), names))
         give((slow,))
         return told
-    objects = _freed_objects(self)
-    if objects == ZERO:
-        return ZERO
-    found = freed_objects_at(bytes_address((objects,)))
-    stale_type, freed, class_name = found.stale_type, found.freed, found.class_name
-    give((objects,))
+    own = state_at(leases.lease_at(record).pipeline)
     if result != FREED:  # an error to raise, or a canary to tell about
         tell = _tell_result(self)
         if tell == ZERO:
@@ -271,10 +268,10 @@ def free_method(self, arguments, count, names):
         give((number,))
         give((tell,))
         return told
-    if np.int32(_set_attribute((self, class_name, stale_type))) != 0:
+    if np.int32(_set_attribute((self, own.class_name, own.stale_type))) != 0:
         return ZERO
-    take((freed,))
-    return freed
+    take((own.freed_result,))
+    return own.freed_result
 
 
 _new_method = ctypes.pythonapi.PyDescr_NewMethod
@@ -308,8 +305,3 @@ def maker(state: int, resources: object, handle_type: type) -> bytes:
     words["new_array"], words["set_base"] = array_over.NEW_ARRAY, array_over.SET_BASE
     words["destructor"] = compiled.drop_lease_entry.c_address
     return words.tobytes()
-
-
-def freed_objects(stale_type: type, freed: object, class_name: str) -> bytes:
-    """What the class of handles has as its attribute ``_freed_objects``."""
-    return struct.pack("QQQ", id(stale_type), id(freed), id(class_name))

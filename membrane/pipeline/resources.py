@@ -55,6 +55,8 @@ class Resources:
         self.mode = mode
         self.repaired = repaired
         self.closing = False
+        # Objects that the state refers to.
+        self.kept: tuple[object, ...] = ()
         # Compiled code is entered with the interpreter's lock; a source gives it up in between.
         self.lock: AbstractContextManager[Any] = contextlib.nullcontext()
         if source is not None:

@@ -26,7 +26,7 @@ from membrane.blocks.memory_source import MemorySource
 from membrane.errors import UseAfterFreeError
 from membrane.pipeline import compiled, handle_machine
 from membrane.pipeline import handle as handles
-from membrane.pipeline.handle import Handle, tell_lost
+from membrane.pipeline.handle import Handle
 from membrane.pipeline.known_memory import KnownMemory
 from membrane.pipeline.layouts import layouts_are_known
 from membrane.pipeline.outcome import ReadOnlyOutcome, ValidationOutcome
@@ -156,7 +156,7 @@ class ValidationPipeline:
         _load()
         record = self.states[0]
         record["is_direct"] = self.repaired and self._resources.source is None
-        record["on_lost"] = id(tell_lost)
+        self._resources.kept = handles.connect(record)
         self._maker = None
         if record["is_direct"]:
             self._maker = handle_machine.maker(self._resources.address, self._resources, Handle)

@@ -47,8 +47,8 @@ def free(state, address):
 
 
 @jitted
-def free_epoch(state, address, epoch):
-    """Free the block at a base address only if it still has this epoch; else a double free."""
-    result = arena.free_epoch(state.arena, address, epoch)
+def free_block(state, identity, epoch):
+    """Free the block of a slot only if it still has this epoch; else a double free."""
+    result = arena.free_block(state.arena, identity, epoch)
     _deregister_drained(state)
     return result

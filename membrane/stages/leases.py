@@ -9,10 +9,9 @@ operation on the same tables. The next operation of the pipeline does the rest.
 import numpy as np
 
 from membrane.blocks import lookup
-from membrane.blocks.arena import DOUBLE_FREE
-from membrane.blocks.lattice import VALID
+from membrane.blocks.arena import DOUBLE_FREE, is_block
 from membrane.blocks.quarantine import pin, unpin
-from membrane.blocks.slots import slot_address, slot_at
+from membrane.blocks.slots import NO_SLOT, slot_address, slot_at
 from membrane.stages import allocation, state
 from membrane.tables.memory import c_allocate_zeroed, c_free
 from membrane.tables.words import ONE, ZERO
@@ -28,6 +27,7 @@ LEASE = np.dtype(
         ("pipeline", np.uint64),  # address of the state, or 0 before there is a block
         ("owner", np.uint64),  # the object that the state belongs to; a reference to it is held
         ("holder", np.uint64),  # the pipeline itself: one that nobody holds is closed; held too
+        ("block", np.uint64),  # number of its slot, which may be another block's by now
         ("address", np.uint64),
         ("size", np.uint64),
         ("generation", np.int64),
@@ -53,14 +53,14 @@ def new_lease():
 def _hold(pipeline, record, owner, holder, address):
     """Lease the block at a base address; False without memory, or without such a block."""
     own = state_at(pipeline)
-    identity, place = lookup.locate(own.arena, address)
-    if place != lookup.BASE:
+    identity = lookup.based(own.arena, address)
+    if identity == NO_SLOT:
         return False
     slot = slot_at(slot_address(own.arena, identity))
     if not pin(own.arena, slot.raw_base):
         return False
     lease = lease_at(record)
-    lease.address, lease.epoch = slot.user_base, slot.epoch
+    lease.block, lease.address, lease.epoch = identity, slot.user_base, slot.epoch
     lease.size, lease.generation = slot.user_size, np.int64(slot.generation)
     lease.raw_base, lease.total, lease.align = slot.raw_base, slot.total, slot.align
     lease.owner, lease.holder, lease.pipeline = owner, holder, pipeline
@@ -89,7 +89,7 @@ def free(record):
         return DOUBLE_FREE
     lease.freed = ONE
     own = state_at(lease.pipeline)
-    return allocation.free_epoch(own, lease.address, lease.epoch)
+    return allocation.free_block(own, lease.block, lease.epoch)
 
 
 @jitted
@@ -98,12 +98,8 @@ def is_freed(record):
     lease = lease_at(record)
     if lease.freed != ZERO:
         return True
-    blocks = state_at(lease.pipeline).arena
-    identity, place = lookup.locate(blocks, lease.address)
-    if place != lookup.BASE:
-        return True
-    slot = slot_at(slot_address(blocks, identity))
-    return slot.epoch != lease.epoch or slot.state != VALID
+    own = state_at(lease.pipeline)
+    return own.released != ZERO or not is_block(own.arena, lease.block, lease.epoch)
 
 
 @jitted
@@ -142,7 +138,7 @@ def settle(pipeline):
         own.leases -= ONE
         if own.released == ZERO:
             if lease.freed == ZERO:
-                allocation.free_epoch(own, lease.address, lease.epoch)
+                allocation.free_block(own, lease.block, lease.epoch)
             unpin(own.arena, lease.raw_base, lease.total, lease.align)
         if last_owner != ZERO:
             give((last_owner,))

@@ -46,7 +46,13 @@ STATE = np.dtype(
         ("closing", np.uint64),  # whether the release of all memory waits for pins and leases
         ("released", np.uint64),  # whether it has been done
         ("is_direct", np.bool_),  # whether memory is of the C library, and the rules repaired
-        ("on_lost", np.uint64),  # is told the address of a block that is lost without a free
+        # Objects of Python, which live as long: who is told the address of a block that is lost
+        # without a free; what the class of a handle then is, what that attribute is called, and
+        # what a free returns.
+        ("on_lost", np.uint64),
+        ("stale_type", np.uint64),
+        ("class_name", np.uint64),
+        ("freed_result", np.uint64),
     ],
     align=True,
 )
