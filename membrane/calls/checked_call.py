@@ -25,7 +25,7 @@ from membrane.errors import (
     UnsafePointerError,
     UnterminatedStringError,
 )
-from membrane.pipeline.ctypes_kinds import FUNCTION
+from membrane.pipeline.ctypes_kinds import FUNCTION, is_wide
 from membrane.stages.heal import Healing
 from membrane.tables.words import SIZE_LIMIT
 
@@ -281,7 +281,7 @@ class CheckedCall:
         if position < 0:
             return False
         ctype = declared_type(self.function, position)
-        if ctype is ctypes.c_wchar_p or getattr(ctype, "_type_", None) is ctypes.c_wchar:
+        if is_wide(ctype):
             return True
         value = self.values[position]
         of_wide = getattr(type(value), "_type_", None) in (ctypes.c_wchar, ctypes.c_wchar_p, "Z")

@@ -8,29 +8,41 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from membrane.calls.checked_call import CheckedCall, Naming
-from membrane.calls.declared_sizes import touch_of
+from membrane.calls.declared_sizes import touch_of, unit_of
 from membrane.calls.guard_base import Guard, extents_of
 from membrane.calls.guarded_call import CallSession
-from membrane.calls.native.plan import Extent
+from membrane.calls.native.plan import RETURNED, SAID_BEHIND, Shape
 from membrane.calls.passing import passed
 from membrane.calls.regions import AccessChecker, HeldRegions, Region
 from membrane.calls.results import Aftermath
 from membrane.calls.uses import Uses
 from membrane.calls.variadic import add_variadic_values
+from membrane.declarations.expressions import RETURN, Name, Pointee, read_expression
 from membrane.declarations.function import Function
 from membrane.declarations.words import (
     Memory,
     callback,
+    into,
     is_ctype,
     pointer_to,
     resource,
     structure,
 )
-from membrane.errors import OverlapError
+from membrane.errors import OutOfBoundsError, OverlapError
+from membrane.pipeline.bounded_pointer import BoundedPointer
 from membrane.pipeline.cffi_pointer import is_cffi_function
-from membrane.pipeline.ctypes_kinds import DATA, FUNCTION, POINTERS, SIMPLE_DATA
+from membrane.pipeline.ctypes_kinds import DATA, FUNCTION, POINTERS, SIMPLE_DATA, is_number_type
+from membrane.pipeline.known_memory import KnownMemory
 from membrane.pipeline.lifetimes import lifetimes
 from membrane.pipeline.validation_pipeline import ValidationPipeline
+from membrane.stages.heal import Healing
+
+
+class _Writeable:
+    writeable = True
+
+
+_WRITEABLE = _Writeable()
 
 
 class DeclaredGuard(Guard):
@@ -150,19 +162,63 @@ class DeclaredGuard(Guard):
             if start < min(one.address + counts[first], other.address + counts[second]):
                 checked.refuse(OverlapError(f"{one.name} and {other.name} overlap"))
 
-    def native_extents(self) -> list[Extent] | None:
-        """All bytes that a call touches, if machine code can check all there is; else None."""
+    def native_shape(self) -> Shape | None:
+        """What machine code has to know of a call, if it can check all there is; else None."""
         declaration = self.declaration
-        if declaration.variadic or declaration.uses:
+        words = dict(enumerate(declaration.arguments.values()))
+        returns = declaration.returns
+        if declaration.variadic or declaration.uses or not all(map(_is_plain, words.values())):
             return None
-        if not (declaration.returns is None or is_ctype(declaration.returns)):
+        if not (returns is None or is_ctype(returns) or isinstance(returns, into)):
             return None
-        if not all(map(_is_plain, declaration.arguments.values())):
+        extents = extents_of(self.touches)
+        if not extents:
             return None
         exclusive = {declaration.position(name) for name in declaration.no_overlap}
-        found = extents_of(self.touches) or []
-        found = [each._replace(is_exclusive=each.position in exclusive) for each in found]
-        return found or None
+        made = []
+        for extent in extents:
+            written = self._written(words[extent.position])
+            if written is None:
+                return None
+            made.append(extent._replace(is_exclusive=extent.position in exclusive, **written))
+        elements = {at: getattr(word, "element", None) for at, word in words.items()}
+        numbers = {at: kind for at, kind in elements.items() if is_number_type(kind)}
+        target = declaration.position(returns.name) if isinstance(returns, into) else None
+        if target is not None and target not in {extent.position for extent in made}:
+            return None
+        return Shape(made, numbers, target)
+
+    def _written(self, word: Memory) -> dict[str, Any] | None:
+        """How machine code learns how much was written; None where it can not."""
+        if word.written is None:
+            return {}
+        node, unit = read_expression(word.written).node, unit_of(word.size)
+        if isinstance(node, Name) and node.name == RETURN:
+            return {"written": RETURNED, "written_unit": unit}
+        if isinstance(node, Pointee):
+            number, position = self._naming.types[node.name], self.declaration.position(node.name)
+            return {
+                "written": SAID_BEHIND,
+                "written_argument": position,
+                "written_number": number,
+                "written_unit": unit,
+            }
+        return None
+
+    def pointer_into(self, result: int, given: Any, start: int, length: int) -> BoundedPointer:
+        """What a result is that points into an argument; called by machine code."""
+        if isinstance(given, int):
+            return BoundedPointer(result)  # what is there is looked up whenever it is used
+        end = start + length
+        if not start <= result <= end:
+            with CallSession(self.pipeline, self.__name__, self.family) as session:
+                name = self.declaration.returns.name
+                text = f"the result ({result:#x}) is outside of {name} ({start:#x})"
+                session.fail(OutOfBoundsError(text), Healing.NONE)
+        writable = not isinstance(given, bytes) and getattr(given, "flags", _WRITEABLE).writeable
+        memory = KnownMemory(max(end - result, 0), writable)
+        held = memoryview(given) if isinstance(given, bytearray) else given
+        return BoundedPointer(result, memory, held)
 
     def __repr__(self) -> str:
         return f"<guarded {self.__name__} {self.declaration}>"
@@ -195,7 +251,8 @@ def _is_plain(word: Any) -> bool:
         return True
     if not isinstance(word, Memory) or not (word.element is None or is_ctype(word.element)):
         return False
-    return word == type(word)(word.size, nullable=word.nullable, clamp=word.clamp)
+    plain = {name: getattr(word, name) for name in ("nullable", "clamp", "written")}
+    return word == type(word)(word.size, **plain)
 
 
 def _by_reference(value: Any, word: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,11 +11,19 @@ from membrane.calls.checked_call import CheckedCall, NotMade, Touch
 from membrane.calls.default_pipeline import default_pipeline
 from membrane.calls.guarded_call import Call, CallSession
 from membrane.calls.native.native_guard import load, native_guard
-from membrane.calls.native.plan import Extent
+from membrane.calls.native.plan import (
+    COUNTED,
+    OVERSTATED,
+    POINTED,
+    TERMINATED,
+    Extent,
+    Shape,
+)
 from membrane.calls.passing import declared_type, passed, referenced
 from membrane.calls.regions import AccessChecker, HeldRegions, Region
-from membrane.declarations.sizes import Size, argument, pointee
+from membrane.declarations.sizes import Size, _Terminated, argument, pointee
 from membrane.errors import CorruptionError, UseAfterFreeError
+from membrane.pipeline.ctypes_kinds import is_number_type, is_wide
 from membrane.pipeline.pins import FREED, OVERWRITTEN
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 from membrane.stages.heal import Healing
@@ -110,10 +119,28 @@ class Guard:
             session.fail(UseAfterFreeError(f"{where} was freed during the call"), Healing.NONE)
         elif happened == OVERWRITTEN and self.pipeline.repaired:
             session.fail(CorruptionError(f"the call wrote beside {where}"), Healing.NONE)
+        elif happened == OVERSTATED:
+            text = "it says that it wrote more than there was room for"
+            session.fail(CorruptionError(text), Healing.NONE)
 
-    def native_extents(self) -> list[Extent] | None:
-        """All bytes that a call touches, if machine code can check them; else None."""
-        return extents_of(self.touches)
+    def native_shape(self) -> Shape | None:
+        """What machine code has to know of a call, if it can check all there is; else None."""
+        extents = extents_of(self.touches)
+        if extents is None:
+            return None
+        types = {extent.position: self._type_of(extent.position) for extent in extents}
+        if any(is_wide(ctype) for ctype in types.values()):
+            return None  # nobody knows which strings are wide before they are there
+        elements = {position: getattr(ctype, "_type_", None) for position, ctype in types.items()}
+        numbers = {at: kind for at, kind in elements.items() if is_number_type(kind)}
+        return Shape(extents, numbers)
+
+    def _type_of(self, position: int) -> Any:
+        return declared_type(self.function, position)
+
+    def pointer_into(self, result: int, given: Any, start: int, length: int) -> Any:
+        """What a result is that points into an argument."""
+        return result
 
     def __repr__(self) -> str:
         return f"<guarded {self.__name__} reads={self.reads} writes={self.writes}>"
@@ -126,16 +153,17 @@ def become_native(checked: Guard) -> None:
     object leads through its class.
     """
     kind = type(checked)
-    extents = checked.native_extents()
-    if extents is None or isinstance(kind.__call__, _BUILTIN):
+    shape = checked.native_shape()
+    if shape is None or isinstance(kind.__call__, _BUILTIN):
         return
     builtin = native_guard(
         checked.function,
-        extents,
+        shape,
         checked.pipeline,
         checked.family,
         lambda *arguments, **named: checked.call(*arguments, **named).value,
         lambda happened: _tell_native_damage(checked, happened),
+        checked.pointer_into,
     )
     if builtin is not None:
         checked.__class__ = type("Guard", (kind,), {"__call__": builtin, "__doc__": kind.__doc__})
@@ -151,13 +179,23 @@ def _tell_native_damage(checked: Guard, happened: int) -> None:
 
 
 def extents_of(touches: Sequence[Touch]) -> list[Extent] | None:
-    """What machine code can check by itself: numbers, and numbers of items; None: not all."""
+    """What machine code can check by itself; None: not all."""
     found = []
     for position, size, writing, _ in touches:
         if isinstance(size, int) and size > 0:
             found.append(Extent(position, None, size, writing))
         elif isinstance(size, argument) and size.scale > 0:
-            found.append(Extent(position, size.position, size.scale, writing))
+            found.append(Extent(position, size.position, size.scale, writing, COUNTED))
+        elif isinstance(size, pointee) and size.scale > 0:
+            counter = size.position, size.scale
+            found.append(Extent(position, *counter, writing, POINTED, size.ctype))
+        elif isinstance(size, _Terminated) and not size.wide and not writing:
+            found.append(Extent(position, None, 1, writing, TERMINATED))
         else:
             return None
+    known = {extent.position for extent in found}
+    counters = {each.argument: each.number for each in found if each.measure == POINTED}
+    for position, number in counters.items():
+        if position is not None and position not in known:
+            found.append(Extent(position, None, ctypes.sizeof(number), False))
     return found

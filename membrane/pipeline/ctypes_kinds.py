@@ -14,6 +14,8 @@ SIMPLE_POINTERS: Any = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_wchar_p)
 POINTERS: Any = (ctypes._Pointer, *SIMPLE_POINTERS)
 #: The type of the types of arrays.
 ARRAY_TYPE: Any = type(ctypes.Array)
+#: The type of the types of numbers.
+NUMBER_TYPE: Any = type(ctypes.c_int)
 
 
 def is_pointer_type(ctype: object) -> bool:
@@ -25,3 +27,25 @@ def is_pointer_type(ctype: object) -> bool:
     (True, False)
     """
     return isinstance(ctype, type) and issubclass(ctype, POINTERS)
+
+
+def is_number_type(ctype: object) -> bool:
+    """Whether a ctypes type is a number or a character.
+
+    Examples
+    --------
+    >>> is_number_type(ctypes.c_long), is_number_type(ctypes.c_char_p)
+    (True, False)
+    """
+    return isinstance(ctype, type) and issubclass(ctype, SIMPLE_DATA) and not is_pointer_type(ctype)
+
+
+def is_wide(ctype: object) -> bool:
+    """Whether a ctypes type points to wide characters.
+
+    Examples
+    --------
+    >>> is_wide(ctypes.c_wchar_p), is_wide(ctypes.c_void_p)
+    (True, False)
+    """
+    return ctype is ctypes.c_wchar_p or getattr(ctype, "_type_", None) is ctypes.c_wchar

@@ -17,6 +17,8 @@ ARRAY_BASE_AT, ARRAY_FLAGS_AT = 48, 64
 IS_CONTIGUOUS, OWNS_DATA, IS_WRITEABLE = 0x1, 0x4, 0x400
 #: In an object of ctypes: where its memory is, whether it frees it, how many bytes it has.
 DATA_AT, DATA_OWNED_AT, DATA_SIZE_AT = 16, 24, 40
+#: In what `ctypes.byref` makes: where it points, and the object that is there.
+REFERS_TO_AT, REFERRED_AT = 32, 48
 
 
 @functools.cache
@@ -58,8 +60,11 @@ def _arrays_are_known() -> bool:
 def _data_are_known() -> bool:
     owned = ctypes.create_string_buffer(8)
     borrowed = (ctypes.c_char * 8).from_address(ctypes.addressof(owned))
+    reference = ctypes.byref(owned, 3)
     return (
-        [_word(each, DATA_OWNED_AT) & 0xFFFF_FFFF for each in (owned, borrowed)] == [1, 0]
+        _word(reference, REFERS_TO_AT) == ctypes.addressof(owned) + 3
+        and _word(reference, REFERRED_AT) == id(owned)
+        and [_word(each, DATA_OWNED_AT) & 0xFFFF_FFFF for each in (owned, borrowed)] == [1, 0]
         and _word(owned, DATA_AT) == ctypes.addressof(owned)
         and _word(owned, DATA_SIZE_AT) == ctypes.sizeof(owned)
     )

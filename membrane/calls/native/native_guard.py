@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from membrane.calls.native.machine import native_call
-from membrane.calls.native.plan import Extent, plan_of
-from membrane.pipeline.ctypes_kinds import ARRAY_TYPE
+from membrane.calls.native.plan import Shape, plan_of
+from membrane.pipeline.ctypes_kinds import ARRAY_TYPE, BY_REFERENCE, NUMBER_TYPE
 from membrane.pipeline.handle import Handle
 from membrane.pipeline.layouts import layouts_are_known
 from runtime_math.numerics.builtins.emission import available
@@ -20,8 +20,8 @@ from runtime_math.types import SafetyLevel
 if TYPE_CHECKING:
     from membrane.pipeline.validation_pipeline import ValidationPipeline
 
-# In the order of `plan.BYTES`, ...; an array of ctypes is known by the type of its type.
-_KNOWN_TYPES = (bytes, bytearray, np.ndarray, Handle, ARRAY_TYPE)
+# In the order of `plan.BYTES`, ...; ctypes' arrays and numbers by the type of their type.
+_KNOWN_TYPES = (bytes, bytearray, np.ndarray, Handle, ARRAY_TYPE, BY_REFERENCE, NUMBER_TYPE)
 
 
 def _is_possible() -> bool:
@@ -41,11 +41,12 @@ def _definition() -> MethodDefinition:
 
 def native_guard(
     function: object,
-    extents: list[Extent],
+    shape: Shape,
     pipeline: ValidationPipeline,
     family: int,
     on_slow_path: Callable[..., Any],
     on_return: Callable[..., Any],
+    on_into: Callable[..., Any],
 ) -> Callable[..., Any] | None:
     """Make the builtin of a guard, or None where its calls can not be machine code.
 
@@ -53,8 +54,8 @@ def native_guard(
     ----------
     function : object
         What is guarded.
-    extents : list of Extent
-        All bytes that a call touches.
+    shape : Shape
+        All that has to be checked of a call.
     pipeline : ValidationPipeline
     family : int
         As which the kernel hears of the calls.
@@ -63,6 +64,9 @@ def native_guard(
     on_return : callable
         Takes what a call has done to a block (see `membrane.stages.call_regions`), or that
         somebody waits for its end; raises, or returns anything.
+    on_into : callable
+        Takes a result, the argument it points into, and where that is and how long; makes of it
+        what the guard returns.
 
     Returns
     -------
@@ -70,14 +74,15 @@ def native_guard(
     """
     if not _is_possible() or not pipeline.repaired or pipeline.mode == SafetyLevel.OFF:
         return None
-    storage = plan_of(function, extents)
+    storage = plan_of(function, shape)
     if storage is None or not pipeline.is_direct:
         return None
     plan = storage[0]
     plan["pipeline"] = pipeline.states.ctypes.data
     plan["on_slow_path"], plan["on_return"] = id(on_slow_path), id(on_return)
+    plan["on_into"] = id(on_into)
     plan["asks_kernel"], plan["family"] = pipeline.kernel is not None, family
     plan["types"] = [id(kind) for kind in _KNOWN_TYPES]
-    kept = (function, pipeline.states, on_slow_path, on_return)
+    kept = (function, shape, pipeline.states, on_slow_path, on_return, on_into)
     builtin: Callable[..., Any] = _definition().bind(storage.view(np.uint8), *kept)
     return builtin
