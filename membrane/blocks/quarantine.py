@@ -25,18 +25,16 @@ from membrane.tables import hash_map, page_index
 from membrane.tables.words import ONE, PAGE_MASK, ZERO
 from runtime_math.numerics.compilation import jitted
 
-# In the count of pins: the memory is to be released with the last pin.
-HELD = np.uint64(1 << 63)
-
 
 @jitted
 def _release_memory(state, slot):
     """Give the memory of a block back, now or when the last pin goes."""
-    pins = hash_map.find(state.pins, slot.raw_base) if state.pins.count else hash_map.MISSING
-    if pins != hash_map.MISSING:
-        hash_map.store(state.pins, slot.raw_base, pins | HELD)
-    else:
+    if slot.pins == ZERO:
         memory_source.release(state.source, slot.raw_base, slot.total, slot.align)
+        return
+    # Without room for the note the memory is never given back, which harms nobody.
+    hash_map.store(state.pins, slot.raw_base, np.uint64(slot.pins))
+    slot.pins = np.uint32(0)
 
 
 @jitted
@@ -114,7 +112,7 @@ def disown(state, address, size):
     identity = covering(state, address)
     if identity != NO_SLOT:
         slot = slot_at(slot_address(state, identity))
-        if hash_map.find(state.pins, slot.raw_base) != hash_map.MISSING:
+        if slot.pins != ZERO or hash_map.find(state.pins, slot.raw_base) != hash_map.MISSING:
             return False
     unearth(state, address, size, True)
     hash_map.remove(state.retired, address)
@@ -122,21 +120,26 @@ def disown(state, address, size):
 
 
 @jitted
-def pin(state, raw):
-    """Keep the memory of a block from being released, even after a free; False without memory."""
-    pins = hash_map.find(state.pins, raw)
-    return hash_map.store(state.pins, raw, ONE if pins == hash_map.MISSING else pins + ONE)
+def pin(slot):
+    """Keep the memory of a block that is not released from being so, even after a free."""
+    slot.pins += np.uint32(1)
 
 
 @jitted
-def unpin(state, raw, total, align):
-    """Undo one `pin`; the last one releases memory whose block was drained meanwhile."""
+def unpin(state, identity, raw, total, align):
+    """Undo one `pin` of the memory at `raw`, which began in a slot and may have left it.
+
+    The last one releases the memory of a block that was drained meanwhile.
+    """
+    slot = slot_at(slot_address(state, identity))
+    if slot.pins != ZERO and slot.raw_base == raw:
+        slot.pins -= np.uint32(1)
+        return
     pins = hash_map.find(state.pins, raw)
     if pins == hash_map.MISSING:
         return
-    if (pins & ~HELD) > ONE:
+    if pins > ONE:
         hash_map.store(state.pins, raw, pins - ONE)
         return
     hash_map.remove(state.pins, raw)
-    if pins & HELD:
-        memory_source.release(state.source, raw, total, align)
+    memory_source.release(state.source, raw, total, align)

@@ -29,6 +29,7 @@ SLOT = np.dtype(
         ("next", np.uint64),
         ("generation", np.uint32),
         ("number", np.uint32),
+        ("pins", np.uint32),  # that keep the memory, while it is this slot's
         ("state", np.uint8),
     ],
     align=True,
@@ -78,7 +79,7 @@ STATE = np.dtype(
         ("drained_count", np.uint64),
         ("index", page_index.STATE),
         ("retired", HASH_MAP),
-        ("pins", HASH_MAP),
+        ("pins", HASH_MAP),  # of memory that has left its slot
         ("quarantine_max_bytes", np.uint64),
         ("quarantine_max_entries", np.uint64),
         ("graves_max", np.uint64),
@@ -142,7 +143,7 @@ def take_slot(state, shard):
     identity = state.slot_count
     state.slot_count += ONE
     slot = slot_at(slot_address(state, identity))
-    slot.number = np.uint32(shard.slot_count)
+    slot.number, slot.pins = np.uint32(shard.slot_count), np.uint32(0)
     shard.slot_count += ONE
     return identity
 

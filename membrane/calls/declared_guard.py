@@ -34,6 +34,7 @@ from membrane.pipeline.cffi_pointer import is_cffi_function
 from membrane.pipeline.ctypes_kinds import DATA, FUNCTION, POINTERS, SIMPLE_DATA, is_number_type
 from membrane.pipeline.known_memory import KnownMemory
 from membrane.pipeline.lifetimes import lifetimes
+from membrane.pipeline.pointer_argument import pointer_argument
 from membrane.pipeline.validation_pipeline import ValidationPipeline
 from membrane.stages.heal import Healing
 
@@ -107,7 +108,18 @@ class DeclaredGuard(Guard):
         writing = isinstance(word, pointer_to) or (isinstance(word, Memory) and word.writes)
         if isinstance(values[position], (str, bytes)) and isinstance(word, Memory):
             self._refuse_other_text(name, word, values[position])
+        if isinstance(word, resource):
+            return self._thing(held, name, values[position])
         return held.add(_by_reference(values[position], word), name, writing)
+
+    @staticmethod
+    def _thing(held: HeldRegions, name: str, value: Any) -> Region:
+        """What is behind a pointer to something of a library, which knows what it has made."""
+        argument = pointer_argument(value, name)
+        found = lifetimes.at(argument.address)
+        if found is None or found.ended_by is not None or argument.fault is not None:
+            return held.add(argument, name, False)
+        return held.of_library(argument, name)
 
     def _refuse_other_text(self, name: str, word: Memory, value: str | bytes) -> None:
         """Wide characters are no bytes: Python's texts fit only where they are declared."""

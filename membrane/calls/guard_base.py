@@ -56,6 +56,7 @@ class Guard:
         self.family = family
         self.__name__ = name
         self._pipeline = pipeline
+        self._is_decided = False  # whether its calls are machine code or not
         load()
         touches = [Touch(*item, False) for item in reads.items()]
         touches += [Touch(*item, True) for item in writes.items()]
@@ -75,7 +76,9 @@ class Guard:
         In hardened mode a call that can not be made as it is returns None and is not made, unless
         the declaration allows a smaller size; `call` tells what was done.
         """
-        become_native(self)
+        if not self._is_decided:
+            self._is_decided = True
+            become_native(self)
         return self.call(*arguments, **named).value
 
     def call(self, *arguments: Any, **named: Any) -> Call[Any]:
@@ -154,7 +157,7 @@ def become_native(checked: Guard) -> None:
     """
     kind = type(checked)
     shape = checked.native_shape()
-    if shape is None or isinstance(kind.__call__, _BUILTIN):
+    if shape is None:
         return
     builtin = native_guard(
         checked.function,
@@ -169,9 +172,6 @@ def become_native(checked: Guard) -> None:
         checked.__class__ = type("Guard", (kind,), {"__call__": builtin, "__doc__": kind.__doc__})
 
 
-_BUILTIN = type(len)
-
-
 def _tell_native_damage(checked: Guard, happened: int) -> None:
     checked.pipeline.resources.settle()  # a close may have waited for the call
     with CallSession(checked.pipeline, checked.__name__, checked.family) as session:
@@ -183,19 +183,19 @@ def extents_of(touches: Sequence[Touch]) -> list[Extent] | None:
     found = []
     for position, size, writing, _ in touches:
         if isinstance(size, int) and size > 0:
-            found.append(Extent(position, None, size, writing))
+            found.append(Extent(position, size, writing))
         elif isinstance(size, argument) and size.scale > 0:
-            found.append(Extent(position, size.position, size.scale, writing, COUNTED))
+            found.append(Extent(position, size.scale, writing, COUNTED, size.position))
         elif isinstance(size, pointee) and size.scale > 0:
-            counter = size.position, size.scale
-            found.append(Extent(position, *counter, writing, POINTED, size.ctype))
+            counter = size.position, size.ctype
+            found.append(Extent(position, size.scale, writing, POINTED, *counter))
         elif isinstance(size, _Terminated) and not size.wide and not writing:
-            found.append(Extent(position, None, 1, writing, TERMINATED))
+            found.append(Extent(position, 1, writing, TERMINATED))
         else:
             return None
     known = {extent.position for extent in found}
     counters = {each.argument: each.number for each in found if each.measure == POINTED}
     for position, number in counters.items():
-        if position is not None and position not in known:
-            found.append(Extent(position, None, ctypes.sizeof(number), False))
+        if position not in known:
+            found.append(Extent(position, ctypes.sizeof(number), False))
     return found

@@ -131,10 +131,11 @@ class AccessChecker:
             return self._foreign(name, argument)
         return self._described(name, argument, found.outcome, found.remaining)
 
-    def region_of_library(self, address: int) -> Region:
-        """Memory that a library has just made, at least up to the end of what is mapped."""
-        pointer = PointerArgument(address)
-        return self._described("the result", pointer, Outcome.FOREIGN, None)
+    @staticmethod
+    def region_of_library(name: str, pointer: PointerArgument) -> Region:
+        """Memory that a library has made and still has."""
+        address = pointer.address
+        return Region(name, address, None, True, None, Outcome.FOREIGN, pointer.memory, pointer)
 
     def _foreign(self, name: str, argument: PointerArgument) -> Region:
         """Memory of no pipeline: of its owner, or of a C library."""
@@ -221,6 +222,12 @@ class HeldRegions:
             self._pins.append(CallPins(1))
         place = number if number < self._count else 0
         region = self._checker.region(self._pins[-1], place, pointer, name, is_write)
+        self._found.append(region)
+        return region
+
+    def of_library(self, pointer: PointerArgument, name: str) -> Region:
+        """Take in memory that a library has made and still has: there is no block to pin."""
+        region = self._checker.region_of_library(name, pointer)
         self._found.append(region)
         return region
 

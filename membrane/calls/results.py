@@ -30,6 +30,7 @@ from membrane.pipeline.cffi_pointer import cffi_pointer, is_cffi_data
 from membrane.pipeline.ctypes_kinds import SIMPLE_DATA
 from membrane.pipeline.known_memory import KnownMemory
 from membrane.pipeline.lifetimes import Loaned, Resource, lifetimes
+from membrane.pipeline.pointer_argument import PointerArgument
 from membrane.stages.heal import Healing
 
 
@@ -167,7 +168,7 @@ class Aftermath:
         """Bytes of new memory of the library."""
         if word.size is None:
             return None
-        region = self.checked.checker.region_of_library(address)
+        region = self.checked.checker.region_of_library("the result", PointerArgument(address))
         try:
             return self.checked.admit(Touch(-1, computed_size(word.size), False), region)
         except NotMade:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -167,7 +168,7 @@ class Function:
             if isinstance(word, Memory) and (word.begins or word.ends)
         }
 
-    @property
+    @functools.cached_property
     def replaces(self) -> set[str]:
         """Names of what is given other memory here, or none, for what it has been given."""
         words = [word for word in self.arguments.values() if isinstance(word, (Memory, callback))]

@@ -86,20 +86,19 @@ def _hold_around(pipeline, region, address):
     identity = covering(blocks, address)
     if identity == NO_SLOT or slot_at(slot_address(blocks, identity)).state < QUARANTINED:
         return False
-    return _hold_block(pipeline, region, identity)
+    _hold_block(pipeline, region, identity)
+    return True
 
 
 @jitted
 def _hold_block(pipeline, region, identity):
     state = state_at(pipeline)
     slot = slot_at(slot_address(state.arena, identity))
-    if not pin(state.arena, slot.raw_base):
-        return False
+    pin(slot)
     region.block, region.epoch = identity, slot.epoch
     region.raw_base, region.total, region.align = slot.raw_base, slot.total, slot.align
     region.pipeline = pipeline
     state.call_pins += ONE
-    return True
 
 
 @jitted
@@ -131,15 +130,17 @@ def _admit_region(pipeline, region):
         return known and region.needed <= region.length
     slot = slot_at(slot_address(blocks, identity))
     offset = region.address - slot.user_base
-    return (
+    if not (
         slot.state == VALID
         and offset <= slot.user_size
         and region.needed <= slot.user_size - offset
         and (region.is_object == ZERO or region.needed <= region.length)
         and header_intact(blocks, slot)
         and canary_intact(blocks, slot)
-        and _hold_block(pipeline, region, identity)
-    )
+    ):
+        return False
+    _hold_block(pipeline, region, identity)
+    return True
 
 
 @jitted
@@ -170,7 +171,7 @@ def unpin_regions(frame, count):
             state = state_at(pipeline)
             region.pipeline = ZERO
             state.call_pins -= ONE
-            unpin(state.arena, region.raw_base, region.total, region.align)
+            unpin(state.arena, region.block, region.raw_base, region.total, region.align)
             if region.owner == ZERO:
                 waited_for = waited_for or state.closing != ZERO
                 continue

@@ -51,14 +51,13 @@ def new_lease():
 
 @jitted
 def _hold(pipeline, record, owner, holder, address):
-    """Lease the block at a base address; False without memory, or without such a block."""
+    """Lease the block at a base address; False without such a block."""
     own = state_at(pipeline)
     identity = lookup.based(own.arena, address)
     if identity == NO_SLOT:
         return False
     slot = slot_at(slot_address(own.arena, identity))
-    if not pin(own.arena, slot.raw_base):
-        return False
+    pin(slot)
     lease = lease_at(record)
     lease.block, lease.address, lease.epoch = identity, slot.user_base, slot.epoch
     lease.size, lease.generation = slot.user_size, np.int64(slot.generation)
@@ -139,7 +138,7 @@ def settle(pipeline):
         if own.released == ZERO:
             if lease.freed == ZERO:
                 allocation.free_block(own, lease.block, lease.epoch)
-            unpin(own.arena, lease.raw_base, lease.total, lease.align)
+            unpin(own.arena, lease.block, lease.raw_base, lease.total, lease.align)
         if last_owner != ZERO:
             give((last_owner,))
         last_owner = lease.owner

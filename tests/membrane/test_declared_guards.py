@@ -11,6 +11,7 @@ from membrane import (
     DoubleFreeError,
     NullPointerError,
     OutOfBoundsError,
+    UnterminatedStringError,
     UseAfterFreeError,
     ValidationPipeline,
     guard,
@@ -31,6 +32,7 @@ from membrane.declarations import (
     shipped_declarations,
     terminated,
 )
+from membrane.pipeline.layouts import layouts_are_known
 
 C_INT, C_ULONG, VOID, SIZE = ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_size_t
 
@@ -115,6 +117,93 @@ def test_a_pointer_that_moves_stays_in_its_memory(pipeline, step):
     else:
         with pytest.raises(OutOfBoundsError, match=r"\*pointer points to .* outside of its 4"):
             checked(variable)
+    block.free()
+
+
+# --- machine code ---------------------------------------------------------------------------------
+
+
+def is_native(checked):
+    return isinstance(type(checked).__call__, type(len))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strcasecmp", "strchr",
+     "strstr", "strspn", "atoi"],
+)  # fmt: skip
+def test_functions_of_bytes_and_strings_are_machine_code(libc, name):
+    checked = getattr(libc, name)
+    target, numbers = bytearray(b"text\0"), {"n": 4, "c": 116}
+    texts = {"s2": b"text", "src": b"abcde"}
+    given = {**numbers, **texts}
+    for _ in range(2):
+        checked(*(given.get(each, target) for each in checked.declaration.names))
+    assert is_native(checked) == layouts_are_known()
+
+
+def test_a_length_behind_a_pointer_in_machine_code(pipeline):
+    zlib = guard_library(ctypes.CDLL("libz.so.1"), shipped_declarations("zlib"), pipeline)
+    text, target = b"text " * 50, pipeline.allocate(100)
+    lengths = [C_ULONG(100), pipeline.allocate(8), np.array([100, 0], np.uint64)]
+    lengths[1].view(np.uint64)[0] = 100
+    for length in (*lengths, ctypes.byref(C_ULONG(100)), ctypes.pointer(C_ULONG(100))):
+        assert zlib.compress2(target, length, text, 250, 9) == 0
+    assert is_native(zlib.compress2) == layouts_are_known()
+    for length in (C_ULONG(101), ctypes.byref(C_ULONG(101)), np.array([101, 0], np.uint64)):
+        with pytest.raises(OutOfBoundsError, match="100 of 101"):
+            zlib.compress2(target, length, text, 250, 9)
+    for short in (ctypes.c_uint(100), ctypes.byref(ctypes.c_uint(100)), bytearray(7)):
+        with pytest.raises((OutOfBoundsError, TypeError)):
+            zlib.compress2(target, short, text, 250, 9)
+    inside = (C_ULONG * 2)(7, 100)
+    assert zlib.compress2(target, ctypes.byref(inside, 8), text, 250, 9) == 0
+    with pytest.raises(OutOfBoundsError):
+        zlib.compress2(target, ctypes.byref(inside, 9), text, 250, 9)
+    target.free()
+
+
+def test_machine_code_compares_what_was_written(pipeline):
+    library = ctypes.CDLL(None)
+    returns = Function(s=Out(bytecount(3), written="return"), returns=SIZE)
+    checked = guard(library["strlen"], returns, pipeline=pipeline)
+    assert checked(bytearray(b"abc\0")) == 3
+    with pytest.raises(CorruptionError, match="wrote more"):
+        checked(bytearray(b"abcd\0"))
+    behind = Function(s=InOut(C_ULONG), c=C_INT, n=SIZE, target=Out(bytecount("*s"), written="*s"))
+    checked = guard(library["memset"], behind, pipeline=pipeline)  # which leaves the last alone
+    checked(C_ULONG(8), 0, 8, bytearray(8))
+    with pytest.raises(CorruptionError, match="wrote more"):
+        checked(C_ULONG(8), 1, 8, bytearray(8))
+    assert is_native(checked) == layouts_are_known()
+
+
+def test_machine_code_compares_where_a_result_points(pipeline):
+    wrong = Function(dest=Out(bytecount("n")), src=In(bytecount("n")), n=SIZE, returns=into("src"))
+    checked = guard(ctypes.CDLL(None)["memcpy"], wrong, pipeline=pipeline)
+    for _ in range(2):
+        with pytest.raises(OutOfBoundsError, match=r"the result .* is outside of src"):
+            checked(bytearray(8), b"12345678", 8)
+
+
+def test_strings_in_machine_code_end_where_their_memory_does(libc, pipeline):
+    block = pipeline.allocate(8)
+    block[:] = 97
+    for text in (
+        block,
+        block.address,
+        block.address + 7,
+        bytearray(8 * b"a"),
+        np.full(8, 97, "u1"),
+    ):
+        libc.strlen(b"first")
+        with pytest.raises(UnterminatedStringError):
+            libc.strlen(text)
+    block[7] = 0
+    assert [libc.strlen(block.address + at) for at in range(8)] == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert libc.strlen(b"") == 0 and libc.strlen(bytes(1)) == 0
+    found = libc.strchr(block, 97)
+    assert found == block.address and found.memory.length == 8
     block.free()
 
 

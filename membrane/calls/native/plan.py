@@ -98,27 +98,30 @@ class Extent(NamedTuple):
     ----------
     position : int
         Of the pointer.
-    argument : int or None
-        The argument that counts the items, by its value or by the number that it points to.
     item_bytes : int
     is_write : bool
     measure : int
         `CONSTANT`, `COUNTED`, `POINTED` or `TERMINATED`.
+    argument : int
+        The argument that counts the items, by its value or by the number that it points to.
     number : ctypes type or None
         Of the number that the argument points to.
     is_exclusive : bool
         Whether it must not overlap with others that are.
-    written : int or None
-        What tells how many items were written: `RETURNED`, or the argument that points to it.
+    written : int
+        `NOT_SAID`, `RETURNED` or `SAID_BEHIND`.
+    written_argument : int
+    written_number : ctypes type or None
+        The argument that points to the number of items that were written, and its type.
     written_unit : int
         Bytes of one of them.
     """
 
     position: int
-    argument: int | None
     item_bytes: int
     is_write: bool
     measure: int = CONSTANT
+    argument: int = 0
     number: Any = None
     is_exclusive: bool = False
     written: int = NOT_SAID
