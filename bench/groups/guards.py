@@ -10,6 +10,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from bench.benchmark import Benchmark, keeping, timed_calls
 from membrane import ValidationPipeline, argument, guard, pointee
 from runtime_math.types import SafetyLevel
@@ -60,6 +62,23 @@ def _two_blocks(size: int, pipeline: ValidationPipeline) -> Arguments:
     return (target.address, source.address, size), (target, source, size)
 
 
+def _two_of_a_kind(kind: str, pipeline: ValidationPipeline) -> Arguments:
+    """64 bytes of some kind, twice; ctypes alone gets as it takes fastest."""
+    if kind == "address":
+        pointers = tuple(pipeline.allocate_address(_BLOCK_BYTES) for _ in range(2))
+        return (*pointers, _BLOCK_BYTES), (*pointers, _BLOCK_BYTES)
+    if kind == "bytes":
+        target, source = bytearray(_BLOCK_BYTES), bytes(_BLOCK_BYTES)
+        view = (ctypes.c_char * _BLOCK_BYTES).from_buffer(bytearray(_BLOCK_BYTES))
+        return (view, source, _BLOCK_BYTES), (target, source, _BLOCK_BYTES)
+    if kind == "array":
+        arrays = tuple(np.zeros(_BLOCK_BYTES, np.uint8) for _ in range(2))
+        addresses = tuple(array.ctypes.data for array in arrays)
+        return (*addresses, _BLOCK_BYTES), (*arrays, _BLOCK_BYTES)
+    buffers = tuple(ctypes.create_string_buffer(_BLOCK_BYTES) for _ in range(2))
+    return (*buffers, _BLOCK_BYTES), (*buffers, _BLOCK_BYTES)
+
+
 def _one_address(size: int, pipeline: ValidationPipeline) -> Arguments:
     address = pipeline.allocate_address(size)
     return (address, 1, size), (address, 1, size)
@@ -78,6 +97,12 @@ CALLS = {
             _memcpy, **_COPIES, arguments=functools.partial(_two_blocks, size)
         )
         for name, size in SIZES.items()
+    },
+    **{
+        f"memcpy_{kind}/{_BLOCK_BYTES}": GuardedCall(
+            _memcpy, **_COPIES, arguments=functools.partial(_two_of_a_kind, kind)
+        )
+        for kind in ("address", "bytes", "array", "ctypes")
     },
     "memset_address/64": GuardedCall(
         _memset, {}, {0: argument(2)}, functools.partial(_one_address, 64)

@@ -5,9 +5,13 @@ Machine code reads that itself: asking for a buffer costs more than the call it 
 
 import ctypes
 import functools
+import sys
 
 import numpy as np
 
+#: In a positive `int`: how many digits of 30 bits it has, shifted; where the first two are.
+DIGIT_COUNT_AT, DIGITS_AT, DIGIT_BITS = 16, 24, 30
+DIGIT_COUNT_SHIFT = 0 if sys.version_info < (3, 12) else 3
 #: In `bytes`: their length; where the first is.
 BYTES_LENGTH_AT, BYTES_AT = 16, 32
 #: In a `numpy.ndarray`, as NumPy's C interface makes public: where its memory is, how many
@@ -30,7 +34,21 @@ def layouts_are_known() -> bool:
     >>> isinstance(layouts_are_known(), bool)
     True
     """
-    return _bytes_are_known() and _arrays_are_known() and _data_are_known()
+    return (
+        _integers_are_known() and _bytes_are_known() and _arrays_are_known() and _data_are_known()
+    )
+
+
+def _integers_are_known() -> bool:
+    first, second = 0x2BCD_EF01, 0x1234_5678
+    small, large = first, first | second << DIGIT_BITS
+    low, both = _word(small, DIGITS_AT) & 0xFFFF_FFFF, _word(large, DIGITS_AT)
+    counts = [_word(each, DIGIT_COUNT_AT) for each in (small, large)]
+    return (
+        counts == [1 << DIGIT_COUNT_SHIFT, 2 << DIGIT_COUNT_SHIFT]
+        and low == first
+        and both == first | second << 32
+    )
 
 
 def _bytes_are_known() -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from membrane.blocks.block_guards import canary_intact, header_intact
 from membrane.blocks.lattice import QUARANTINED, VALID
-from membrane.blocks.lookup import covering
+from membrane.blocks.lookup import around, covering
 from membrane.blocks.quarantine import pin, unpin
 from membrane.blocks.slots import NO_SLOT, slot_address, slot_at
 from membrane.stages import leases, metrics
@@ -122,7 +122,7 @@ def _admit_region(pipeline, region):
     blocks = state.arena
     if blocks.retired.count and hash_map.find(blocks.retired, region.address) != hash_map.MISSING:
         return False
-    identity = covering(blocks, region.address)
+    identity = around(blocks, region.address)
     if identity == NO_SLOT:
         # Foreign memory: an object knows its own bounds, an address does not. The block of a
         # handle that is not here is another pipeline's.

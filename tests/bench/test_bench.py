@@ -46,7 +46,15 @@ def test_ids_are_those_of_the_original_and_their_relatives():
     for place in ("base", "interior"):
         assert {f"lookup/{place}/{rules}" for rules in ("reference", "repaired")} <= ids
     assert {f"monitor/{name}" for name in MONITOR_NAMES} <= ids
-    sizes = ("memcpy/64", "memcpy/4096", "memcpy/1MiB", "memset_address/64", "compress2/100")
+    copies = [f"memcpy_{kind}/64" for kind in ("address", "bytes", "array", "ctypes")]
+    sizes = (
+        "memcpy/64",
+        "memcpy/4096",
+        "memcpy/1MiB",
+        *copies,
+        "memset_address/64",
+        "compress2/100",
+    )
     assert {f"guard/{name}" for name in sizes} | {"allocate_free/64"} <= ids
     assert {"startup/cold", "startup/warm", "startup/import_numba", "memory/kernel"} <= ids
     assert set(reference.RATIOS) <= ids

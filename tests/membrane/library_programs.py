@@ -7,7 +7,6 @@ mode with an exception, in hardened mode by not making the call.
 import contextlib
 import ctypes
 import os
-import runpy
 import socket
 import sys
 import tempfile
@@ -497,9 +496,7 @@ def addresses(mode):
 
 
 def message_digests(mode):
-    namespace = runpy.run_path(str(EXAMPLES / "message_digest.py"))
-    pipeline = ValidationPipeline(mode)
-    crypto = guard_library(ctypes.CDLL("libcrypto.so.3"), namespace["declarations"], pipeline)
+    pipeline, crypto = guarded(mode, ("libcrypto.so.3",), "digest.toml")
     made, length = crypto.EVP_MD_CTX_new(), ctypes.c_uint()
     refuse(mode, WrongKindError, crypto.EVP_DigestInit_ex, bytearray(64), crypto.EVP_sha256(), None)
     assert crypto.EVP_DigestInit_ex(made, crypto.EVP_sha256(), None) == 1

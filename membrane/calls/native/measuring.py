@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from membrane.blocks.lattice import VALID
-from membrane.blocks.lookup import covering
+from membrane.blocks.lookup import around
 from membrane.blocks.slots import NO_SLOT, slot_address, slot_at
 from membrane.calls.native.plan import (
     BYTES,
@@ -92,7 +92,7 @@ def _string_room(plan, region, of_type):
             region.length += ONE  # after all `bytes` comes a zero
         return region.length
     blocks = state_at(plan.pipeline).arena
-    identity = covering(blocks, region.address)
+    identity = around(blocks, region.address)
     if identity == NO_SLOT:
         return ZERO
     slot = slot_at(slot_address(blocks, identity))

@@ -32,6 +32,10 @@ VIEW_BYTES = np.uint64(80)  # of a Py_buffer
 VIEW_LENGTH_AT = np.uint64(16)
 TYPE_AT = np.uint64(8)  # in an object
 # Where `layouts_are_known` finds them to be.
+_DIGIT_COUNT_AT, _DIGITS_AT = np.uint64(layouts.DIGIT_COUNT_AT), np.uint64(layouts.DIGITS_AT)
+_DIGIT_BITS = np.uint64(layouts.DIGIT_BITS)
+_ONE_DIGIT = np.uint64(1 << layouts.DIGIT_COUNT_SHIFT)
+_TWO_DIGITS = np.uint64(2 << layouts.DIGIT_COUNT_SHIFT)
 _BYTES_LENGTH_AT, _BYTES_AT = np.uint64(layouts.BYTES_LENGTH_AT), np.uint64(layouts.BYTES_AT)
 _ARRAY_DATA_AT = np.uint64(layouts.ARRAY_DATA_AT)
 _ARRAY_DIMENSIONS_AT = np.uint64(layouts.ARRAY_DIMENSIONS_AT)
@@ -91,10 +95,26 @@ def _store(typing_context, address, value):
 
 
 @jitted
+def _small_number(value):
+    """The number of an exact `int` from 1 to 2^60 - 1; another is 0."""
+    count = load(value + _DIGIT_COUNT_AT)
+    digits = load(value + _DIGITS_AT)
+    if count == _ONE_DIGIT:
+        return digits & _LOW_HALF
+    if count == _TWO_DIGITS:
+        return (digits & _LOW_HALF) | (digits >> np.uint64(32)) << _DIGIT_BITS
+    return ZERO
+
+
+@jitted
 def _take_integer(value, argument, place):
     """Store the number of an exact `int` in the range of a C integer."""
     if load(value + TYPE_AT) != _integer_type():
         return False
+    small = _small_number(value)
+    if small != ZERO:
+        _store(place, small)
+        return np.uint64(np.int64(small) - argument.low) <= argument.span
     if argument.span == _ALL_ONES and argument.low == 0:
         number = _as_unsigned((value,))
     else:
@@ -172,6 +192,10 @@ def _take_pointer(plan, argument, is_written, value, place, view):
     """Store where an argument points, and into its view how many bytes there are."""
     of_type = load(value + TYPE_AT)
     if of_type == _integer_type():
+        small = _small_number(value)
+        if small != ZERO:
+            _store(place, small)
+            return _NUMBER
         number = _as_unsigned((value,))
         if number == -1 and _error(()) != ZERO:
             _clear_error(())
