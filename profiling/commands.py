@@ -23,6 +23,7 @@ from runtime_math import invocation
 from runtime_math.progress import Progress
 
 DEFAULT_SECONDS = 10.0
+_LONGEST_NAME = 80  # of a folder, made of what was recorded
 _STATUSES = """\b
 Exit status:
   0  done
@@ -52,7 +53,8 @@ def cli() -> None:
 
 
 def _folder_name(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text).strip("-") or "recording"
+    name = re.sub(r"[^\w.-]+", "-", text[:_LONGEST_NAME]).strip("-.")
+    return name or "recording"
 
 
 def _request_for_program(
@@ -61,6 +63,8 @@ def _request_for_program(
     if command[0] == "-m":
         command = ["python", *command]
     name = next((part for part in command[1:] if not part.startswith("-")), command[0])
+    if "-c" in command:  # the text of a program is no name for it
+        name = command[0]
     out = out or Path("profiles") / _folder_name(Path(name).name)
     return Request(command, out, seconds=seconds, **options)
 
@@ -74,13 +78,17 @@ def _request_for_benchmark(
 
 
 def _requests(
-    identifier: str | None,
+    identifiers: Sequence[str],
     everything: bool,
     command: Sequence[str],
     out: Path | None,
     seconds: float | None,
     **options: Any,
 ) -> list[Request]:
+    if len(identifiers) > 1 or (identifiers and Path(identifiers[0]).is_file()):
+        words = " ".join(identifiers)
+        raise ProfilingError(f"put -- before a program: record -- {words}")
+    identifier = identifiers[0] if identifiers else None
     if [bool(identifier), everything, bool(command)].count(True) != 1:
         raise ProfilingError("say what to record: an id, --all, or -- and a program")
     if command:
@@ -100,7 +108,7 @@ def _requests(
 
 
 @cli.command("record", epilog=_STATUSES)
-@click.argument("identifier", metavar="[ID | -- PROGRAM...]", required=False)
+@click.argument("identifiers", metavar="[ID | -- PROGRAM...]", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Record the eight standard targets.")
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
@@ -129,8 +137,9 @@ def record_command(context: click.Context, command: Sequence[str], **options: An
     """
     worst = ExitStatus.DONE
     for request in _requests(command=command, **options):
+        replaced = recording.is_recording(request.out)
         outcome = _recorded(request)
-        click.echo(f"-> {outcome.path}")
+        click.echo(f"-> {outcome.path}{', which had a recording before' if replaced else ''}")
         if outcome.message:
             click.echo(outcome.message)
         worst = max(worst, outcome.status)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ BOOTSTRAP = Path(__file__).parent / "bootstrap"
 _POLL_SECONDS = 0.01
 _ATTACH_TIMEOUT_SECONDS = 45.0
 _END_TIMEOUT_SECONDS = 10.0
+_INTERRUPT_TIMEOUT_SECONDS = 60.0
 
 
 def own_cache(with_lines: bool) -> Path:
@@ -25,6 +27,14 @@ def own_cache(with_lines: bool) -> Path:
     """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / ("numba-with-lines" if with_lines else "numba-with-unwinding")
+
+
+def _is_in_foreground() -> bool:
+    """Whether a terminal sends its signals to the recorder, and so to the program as well."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False
 
 
 class Program:
@@ -122,17 +132,27 @@ class Program:
         """Whether the program has run to its end, or is gone."""
         return self.exit_status is not None or (self._folder / "done").exists()
 
+    def wait(self, on_wait: Callable[[], object] = lambda: None) -> None:
+        """Wait for the end of the command, which may go on after its first Python has ended."""
+        while self.exit_status is None:
+            on_wait()
+            time.sleep(_POLL_SECONDS)
+
+    def interrupt(self) -> None:
+        """Let the program end as Ctrl-C ends it, in its own time; a second Ctrl-C ends it now."""
+        if not _is_in_foreground():  # a terminal has told the program itself
+            self._process.send_signal(signal.SIGINT)
+        with contextlib.suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+            self._process.wait(_INTERRUPT_TIMEOUT_SECONDS)
+
     def end(self) -> int | None:
-        """Wait for a program that has finished, end one that has not.
+        """End a program that has not ended by itself.
 
         Returns
         -------
         int or None
             The exit status, None for a program that had to be ended.
         """
-        if (self._folder / "done").exists():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_END_TIMEOUT_SECONDS)
         if self.exit_status is not None:
             return self.exit_status
         self._process.terminate()

@@ -29,6 +29,45 @@ _WRAPPER_PREFIXES = {
 }
 
 
+# Functions that Numba makes of a part of a function; their names hold an address, which is another
+# in the next run, and a number that counts what was compiled.
+_GENERATED = re.compile(r"__numba_(parfor_gufunc|stencil)_(0x[0-9a-f]+)\w*?B\d+v(\d+)")
+_GENERATED_KINDS = {"parfor_gufunc": "parallel loop", "stencil": "stencil"}
+
+
+class Generated(NamedTuple):
+    """What Numba made of a part of a function.
+
+    Attributes
+    ----------
+    kind : str
+    key : str
+        The same for the kernel and its wrappers, within one process.
+    order : int
+        Counts what was compiled.
+    """
+
+    kind: str
+    key: str
+    order: int
+
+
+def generated(symbol: str) -> Generated | None:
+    """Tell what a symbol was made of, if Numba made it of a part of a function.
+
+    Examples
+    --------
+    >>> generated("_ZN13_3cdynamic_3e36__numba_parfor_gufunc_0x7fa890e2bc50B2v6B106c8tJTC")
+    Generated(kind='parallel loop', key='0x7fa890e2bc50', order=6)
+    >>> generated("_ZN5numba8stencils7stencil32__numba_stencil_0x7ff8d84e7850_0B2v3B24c8t").kind
+    'stencil'
+    """
+    match = _GENERATED.search(symbol)
+    if match is None:
+        return None
+    return Generated(_GENERATED_KINDS[match[1]], match[2], int(match[3]))
+
+
 class SymbolName(NamedTuple):
     """A symbol taken apart: the dotted path, and what kind of wrapper it is ("" for none)."""
 

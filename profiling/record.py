@@ -64,6 +64,7 @@ class _Run(NamedTuple):
     session: "_Session"
     sampler: Sampler
     elapsed: float
+    was_ended: bool
 
     @property
     def behind(self) -> float:
@@ -140,7 +141,7 @@ def _sample(request: Request, folder: Path, show: Show) -> _Run:
         unwindable=probe.complete,
     )  # fmt: skip
     session = _Session(request, folder, program)
-    interrupted = False
+    interrupted = ended_by_us = False
     pid: int | None = None
     started = time.monotonic()
     try:
@@ -156,20 +157,26 @@ def _sample(request: Request, folder: Path, show: Show) -> _Run:
             elapsed = time.monotonic() - started
             show("sampling", elapsed)
             if request.seconds is not None and elapsed >= request.seconds:
+                ended_by_us = True
                 break
             time.sleep(_POLL_SECONDS)
+        elapsed = time.monotonic() - started
+        session.stop()
+        if not ended_by_us:
+            program.wait(lambda: show("waiting for its end", time.monotonic() - started))
     except KeyboardInterrupt:
         interrupted = True
-    elapsed = time.monotonic() - started
+        elapsed = time.monotonic() - started
+        session.stop()
+        program.interrupt()
     show("writing", elapsed)
-    session.stop()
     exit_status = program.end()
     if pid is None or not (folder / "go").exists():
         raise ProfilingError("interrupted before sampling began", ExitStatus.INTERRUPTED)
     samples = [sample for sampler in session.samplers for sample in sampler.samples(pid)]
     return _Run(
         samples, load_tables(folder), pid, MemoryMap(maps.text), exit_status, interrupted,
-        session, probe, elapsed,
+        session, probe, elapsed, ended_by_us and exit_status is None and not request.identifier,
     )  # fmt: skip
 
 
@@ -205,6 +212,11 @@ def _judge(request: Request, run: _Run, folded: Folded) -> tuple[ExitStatus, str
         return (
             ExitStatus.NO_JITTED_CODE,
             "no sample lies in jitted code: the program did not run any while it was sampled",
+        )
+    if run.was_ended:
+        return (
+            ExitStatus.DONE,
+            f"the program was ended after {run.elapsed:.1f} s, as --seconds asks",
         )
     if run.behind > _LATE_SHARE * run.elapsed:
         return (

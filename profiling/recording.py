@@ -30,15 +30,20 @@ class Recording(NamedTuple):
         return self.meta.get("id") or " ".join(self.meta["command"])
 
 
+def is_recording(path: Path) -> bool:
+    """Whether a folder looks like a recording."""
+    return (path / META).is_file()
+
+
 @contextmanager
 def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Make a folder under a temporary name, and give it its own when all went well.
 
     A folder that stands in its place is replaced, in the last moment and only if it is a
-    recording itself.
+    recording itself, or empty.
     """
     path = Path(path)
-    if path.exists() and not (path / META).is_file():
+    if path.exists() and not (is_recording(path) or (path.is_dir() and not any(path.iterdir()))):
         raise ProfilingError(f"{path} exists and is no recording; choose another --out")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """From sampled addresses to frames with names: jitted, inlined, Python, native."""
 
 import bisect
+import functools
 import os
 import re
 import sysconfig
@@ -17,6 +18,9 @@ RUN, COMPILE, IMPORT, EXIT = "run", "compile", "import", "exit"
 _PYTHON_PLACE = re.compile(r"(?P<file>.*(?:\.py|\.pyx|\.ipynb|<[^>]*>)):(?P<line>\d+)$")
 _SOURCE_PLACE = re.compile(r"(?P<file>.*\.[a-zA-Z+]+):(?P<line>\d+)$")
 _COMPILER = re.compile(r"(^|/)(numba/core|llvmlite)/")
+# What a call of a jitted function does before it is known whether anything has to be compiled.
+_DISPATCH = re.compile(r"(^|/)numba/core/(typing/typeof|dispatcher|serialize)\.py$")
+_COMPILING = re.compile(r"compile|_get_implementation|load_overload|save_overload|finalize")
 _IMPORTER = re.compile(r"<frozen importlib\._bootstrap(_external)?>")
 
 
@@ -42,6 +46,12 @@ class Stack(NamedTuple):
     count: int  # type: ignore[assignment] # hides tuple.count
 
 
+@functools.cache
+def _standard_library() -> str:
+    return sysconfig.get_path("stdlib")
+
+
+@functools.lru_cache(maxsize=65_536)
 def shorten(path: str) -> str:
     """Cut the part of a path that depends on the machine, where one is recognised.
 
@@ -53,7 +63,7 @@ def shorten(path: str) -> str:
     for marker in ("/site-packages/", "/dist-packages/"):
         if marker in path:
             return path.rpartition(marker)[2]
-    for root in (os.getcwd(), sysconfig.get_path("stdlib")):
+    for root in (os.getcwd(), _standard_library()):
         if path.startswith(root + os.sep):
             return path[len(root) + 1 :]
     match = re.search(r"/lib/python3\.\d+/(.*)", path)
@@ -98,10 +108,17 @@ def phase_of(frames: Sequence[Frame], complete: bool = True) -> str:
     'run'
     >>> phase_of([importing, Frame("<module>", "kernel.py", 1, PYTHON)])
     'import'
+    >>> main = Frame("main", "program.py", 1, PYTHON)
+    >>> phase_of([main, Frame("typeof_pyval", "numba/core/dispatcher.py", 7, PYTHON)])
+    'run'
+    >>> phase_of([main, Frame("compile", "numba/core/dispatcher.py", 9, PYTHON)])
+    'compile'
     """
     for frame in reversed(frames):
         if frame.kind in (JITTED, INLINED):
             return RUN
+        if _DISPATCH.search(frame.file) and not _COMPILING.search(frame.name):
+            continue  # finding the types of arguments is part of every call
         if _COMPILER.search(frame.file) or frame.file.startswith("[libllvmlite"):
             return COMPILE
         if _IMPORTER.search(frame.file):

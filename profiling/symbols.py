@@ -118,10 +118,12 @@ class ProcessTable:
         self.versions = versions or {}
         self._module_of_file = {file: name for name, file in modules.items()}
         self._entries: dict[int, tuple[int, str, CodeObject]] = {}
+        objects = list(objects)
         for code in objects:
             for address, size, symbol in code.functions:
                 self._entries.setdefault(address, (size, symbol, code))
         self._starts = sorted(self._entries)
+        self._owners = self._owners_of_generated(objects)
         self._known: dict[int, list[Location] | None] = {}
 
     def __len__(self) -> int:
@@ -152,7 +154,43 @@ class ProcessTable:
             located.append(Location(function, module, file, known_line, True))
         return located
 
+    def _owners_of_generated(self, objects: Iterable[CodeObject]) -> dict[str, tuple[str, str]]:
+        """(symbol of the function, label) of what Numba has made of parts of functions, by key.
+
+        The library of a function has the kernels of its parallel loops in it.
+        """
+        parts: dict[str, dict[str, names.Generated]] = {}
+        for code in objects:
+            symbols = [symbol for _, _, symbol in code.functions]
+            owner = next((each for each in symbols if self._is_function(each, code.library)), None)
+            if owner is not None:
+                found = parts.setdefault(owner, {})
+                for part in filter(None, map(names.generated, symbols)):
+                    found.setdefault(part.key, part)
+        owners: dict[str, tuple[str, str]] = {}
+        for owner, found in parts.items():
+            for kind in {part.kind for part in found.values()}:
+                alike = sorted(part.order for part in found.values() if part.kind == kind)
+                for key, part in found.items():
+                    if part.kind == kind:
+                        number = f" {alike.index(part.order) + 1}" if len(alike) > 1 else ""
+                        owners.setdefault(key, (owner, kind + number))
+        return owners
+
+    def _is_function(self, symbol: str, library: str) -> bool:
+        """Whether a symbol is that of the function that a library is named after."""
+        path, wrapper = names.demangle(symbol)
+        is_own = path.endswith(f".{library}") and not wrapper
+        return is_own and names.generated(symbol) is None
+
     def _describe(self, symbol: str) -> Location:
+        part = names.generated(symbol)
+        if part is not None:
+            owner, label = self._owners.get(part.key, ("", part.kind))
+            if not owner:
+                return Location(f"[{label}]", "numba", "", 0, False)
+            whole = self._describe(owner)
+            return whole._replace(function=f"{whole.function} [{label}]")
         path, wrapper = names.demangle(symbol)
         module, function = names.split_module(path, self._modules)
         file = self._modules.get(module, "")

@@ -2,7 +2,7 @@
 
 Runs inside the profiled program, so it uses the standard library only and does as little as
 possible: it keeps the ELF object of each code library as it was given to LLVM, and the address
-at which the library's first global function was loaded. Names, lines and inlining are read from
+at which the library's first visible function was loaded. Names, lines and inlining are read from
 the objects later, by the recorder.
 
 Folder layout (named by the environment variable ``JITTED_CODE_TABLE``)::
@@ -17,6 +17,7 @@ Folder layout (named by the environment variable ``JITTED_CODE_TABLE``)::
 """
 
 import atexit
+import contextlib
 import ctypes
 import json
 import os
@@ -31,11 +32,19 @@ _SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _SYMBOL_TABLE = 2
 _FUNCTION = 2
-_GLOBAL = 1
+_BINDINGS = (1, 2)  # global, weak: wrappers of ufuncs have no other
 
 
-def global_functions(elf):
-    """Yield (name, section index, offset) of the global functions of a 64-bit ELF object."""
+def visible_functions(elf):
+    """Yield (name, section index, offset) of the functions of a 64-bit ELF object.
+
+    Global ones come first: of a weak one another object may have the copy that counts.
+    """
+    found = sorted(_visible_functions(elf), key=lambda function: function[0])
+    return [function[1:] for function in found]
+
+
+def _visible_functions(elf):
     section_offset = struct.unpack_from("<Q", elf, 0x28)[0]
     entry_size, count = struct.unpack_from("<HH", elf, 0x3A)
     headers = [
@@ -48,9 +57,10 @@ def global_functions(elf):
         names = headers[header[6]][4]
         for position in range(header[4], header[4] + header[5], _SYMBOL.size):
             name, info, _, section, value, _ = _SYMBOL.unpack_from(elf, position)
-            if info & 15 == _FUNCTION and info >> 4 == _GLOBAL and 0 < section < 0xFF00:
+            if info & 15 == _FUNCTION and info >> 4 in _BINDINGS and 0 < section < 0xFF00:
                 start = names + name
-                yield elf[start : elf.index(b"\0", start)].decode(), section, value
+                text = elf[start : elf.index(b"\0", start)].decode()
+                yield info >> 4, text, section, value
 
 
 def _versions():
@@ -79,6 +89,7 @@ class Table:
         self._pending = []
         self._known_modules = set()
         self._number = 0
+        self._usable = True  # until the recorder, and its folder, have gone
         os.register_at_fork(after_in_child=self._after_fork)
 
     def add_object(self, name, elf):
@@ -88,21 +99,39 @@ class Table:
     def write_loaded(self, engine):
         """Write all remembered objects, which are loaded by now, with their addresses."""
         pending, self._pending = self._pending, []
+        if not self._usable:
+            return
+        try:
+            self._write_objects(engine, pending)
+        except OSError:  # whatever becomes of the recording, the program goes on
+            self._usable = False
+
+    def _write_objects(self, engine, pending):
         for name, elf in pending:
             bases = {}
-            for function, section, offset in global_functions(elf):
+            for function, section, offset in visible_functions(elf):
                 if section not in bases:
                     bases[section] = engine.get_function_address(function) - offset
             if not bases:
                 continue
-            self._number += 1
-            file_name = f"{os.getpid()}-{self._number}.o"
-            with open(os.path.join(self.folder, file_name), "wb") as stream:
-                stream.write(elf)
+            name_of_object = self._keep(elf)
+            file_name = f"{name_of_object}.o"
             if self._unwinding is not None:
-                self._unwinding.describe(f"{os.getpid()}-{self._number}.code", elf, bases)
+                self._unwinding.describe(f"{name_of_object}.code", elf, bases)
             self._write({"object": file_name, "library": name, "bases": bases, "time": time.time()})
         self._write_modules()
+
+    def _keep(self, elf):
+        """Write an object under a name that none has: a program may exec, and keep its number."""
+        while True:
+            self._number += 1
+            name = f"{os.getpid()}-{self._number}"
+            try:
+                with open(os.path.join(self.folder, f"{name}.o"), "xb") as stream:
+                    stream.write(elf)
+            except FileExistsError:
+                continue
+            return name
 
     def _write_modules(self):
         if not self._known_modules:
@@ -126,7 +155,10 @@ class Table:
 
     def _after_fork(self):
         self._pending = []
-        self._write({"parent": os.getppid()})
+        try:
+            self._write({"parent": os.getppid()})
+        except OSError:
+            self._usable = False
 
 
 def _hook_code_libraries(codegen, table):
@@ -246,13 +278,15 @@ class _CompileWatch:
     def on_start(self, event):
         self._depth += 1
         if self._depth == 1 and os.getpid() == self._pid:
-            open(self._compiling, "w").close()
+            with contextlib.suppress(OSError):  # the recorder has gone
+                open(self._compiling, "w").close()
 
     def on_end(self, event):
         self._depth -= 1
         if self._depth or os.getpid() != self._pid:
             return
-        os.unlink(self._compiling)
+        with contextlib.suppress(OSError):
+            os.unlink(self._compiling)
         _wait(lambda: not os.path.exists(self._paused))
 
 
@@ -284,7 +318,8 @@ def wait_for_sampler():
 
 def _announce_end(folder, pid):
     if os.getpid() == pid:
-        open(os.path.join(folder, "done"), "w").close()
+        with contextlib.suppress(OSError):
+            open(os.path.join(folder, "done"), "w").close()
 
 
 def install():

@@ -47,6 +47,7 @@ def summary_line(meta: dict[str, Any]) -> str:
     return (
         f"{title}: {samples['run']} run-time samples at {meta['rate']} Hz ({meta['backend']}, "
         f"{meta['seconds']:.1f} s); compile {samples['compile']}, import {samples['import']}"
+        + (f", lost {samples['lost']}" if samples.get("lost") else "")
     )
 
 

@@ -18,9 +18,10 @@ needs_py_spy = pytest.mark.skipif(
 )
 
 
-def profiling(*arguments, **options):
+def profiling(*arguments, cwd=ROOT):
     """Run a command of the profiler; returns the finished process."""
     command = [sys.executable, "-m", "profiling", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, **options
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120
     )

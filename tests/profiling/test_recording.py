@@ -1,6 +1,7 @@
 """What becomes of programs that fail, fork, run threads, or never call jitted code."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from profiling import recording
 from profiling.faults import ExitStatus, ProfilingError
+from profiling.symbols import load_tables
 from tests.profiling.recording_command import PROGRAMS, ROOT, needs_py_spy, profiling
 
 FAULTS = PROGRAMS / "faults.py"
@@ -81,6 +83,103 @@ def test_interrupt_keeps_what_was_sampled(tmp_path):
 
 
 @needs_py_spy
+def test_a_program_that_is_ended_by_the_limit_is_told_about(tmp_path):
+    finished = profiling(
+        "record", "--seconds", 4, "--out", tmp_path / "r", "--", "python", FAULTS, "waits"
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "the program was ended after 4." in finished.stdout
+
+
+@needs_py_spy
+def test_an_interrupted_program_ends_in_its_own_time(tmp_path):
+    saved = tmp_path / "saved"
+    command = [sys.executable, "-m", "profiling", "record", "--out", tmp_path / "r", "--"]
+    recorder = subprocess.Popen(
+        [*map(str, command), "python", str(FAULTS), "saves", str(saved)], cwd=ROOT,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert recorder.stdout.readline() == "running\n"
+    recorder.send_signal(signal.SIGINT)
+    output, _ = recorder.communicate(timeout=60)
+    assert recorder.returncode == ExitStatus.INTERRUPTED, output
+    assert saved.read_text() == "saved"
+
+
+@needs_py_spy
+def test_a_command_ends_when_it_does_and_not_with_its_first_python(tmp_path):
+    python, made = f"{sys.executable} {FAULTS}", tmp_path / "made"
+    script = f"{python} forks; {python} forks; sleep 1; touch {made}; exit 7"
+    finished = record(tmp_path / "r", "bash", "-c", script)
+    assert finished.returncode == ExitStatus.PROGRAM_FAILED
+    assert "status 7" in finished.stdout and made.exists()
+
+
+@needs_py_spy
+def test_what_numba_makes_of_parts_of_functions_is_named_after_them(tmp_path):
+    finished = record(tmp_path / "r", "python", PROGRAMS / "generated_code.py")
+    assert finished.returncode == 0, finished.stderr
+    recorded = recording.load(tmp_path / "r")
+    assert recorded.meta["jitted"]["named_share"] >= 0.99
+    counts = {}
+    for (phase, frames), count in recorded.folded.items():
+        if phase == "run" and frames[-1].kind == "jitted":
+            counts[frames[-1].name] = counts.get(frames[-1].name, 0) + count
+    assert not [name for name in counts if "0x" in name]
+    loops = ["two_loops [parallel loop 1]", "two_loops [parallel loop 2]"]
+    for name in ("blur [stencil]", "smooth [ufunc loop]", *loops):
+        assert counts.get(name, 0) > 20, counts
+
+
+def test_the_table_is_given_up_when_its_folder_has_gone(tmp_path):
+    """A child that compiles after the end of the recording goes on as if there had been none."""
+    program = f"""
+import os, shutil, sys
+from numba import njit
+shutil.rmtree({str(tmp_path / "table")!r})
+@njit
+def double(number): return 2 * number
+assert double(21) == 42
+if os.fork() == 0:
+    @njit
+    def triple(number): return 3 * number
+    assert triple(14) == 42
+    os._exit(0)
+assert os.wait()[1] == 0
+"""
+    (tmp_path / "table").mkdir()
+    variables = {"JITTED_CODE_TABLE": str(tmp_path / "table"), "JITTED_CODE_UNWIND": "1"}
+    variables |= {"PYTHONPATH": str(ROOT / "profiling" / "bootstrap")}
+    finished = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **variables}, cwd=tmp_path,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_a_program_that_execs_keeps_its_objects(tmp_path):
+    program = """
+import os, sys
+from numba import njit
+@njit
+def double(number): return 2 * number
+double(3)
+if len(sys.argv) == 1:
+    os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
+"""
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "table").mkdir()
+    variables = {"JITTED_CODE_TABLE": str(tmp_path / "table")}
+    variables |= {"PYTHONPATH": str(ROOT / "profiling" / "bootstrap")}
+    subprocess.run(
+        [sys.executable, "program.py"], env={**os.environ, **variables}, cwd=tmp_path, check=True
+    )
+    (table,) = load_tables(tmp_path / "table").values()
+    doubled = [each for each in table.symbols() if each.function == "double"]
+    assert len({each.address for each in doubled}) == 2
+
+
+@needs_py_spy
 def test_program_without_jitted_code(tmp_path):
     script = tmp_path / "plain.py"
     script.write_text("import time\nend = time.time() + 1\nwhile time.time() < end: pass\n")
@@ -137,6 +236,28 @@ def test_damaged_recording_is_named(tmp_path):
     (tmp_path / "meta.json").write_text("{")
     with pytest.raises(ProfilingError, match=r"meta\.json is damaged"):
         recording.load(tmp_path)
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    (tmp_path / "r").mkdir()
+    with recording.new_folder(tmp_path / "r") as partial:
+        (partial / "meta.json").write_text("{}")
+    assert (tmp_path / "r" / "meta.json").exists()
+
+
+@needs_py_spy
+def test_what_became_of_the_program_and_of_the_old_recording_is_said(tmp_path):
+    text = "#" * 5000 + "\nwhile True: pass"
+    for sentence in ("-> profiles/python\n", "profiles/python, which had a recording before"):
+        finished = profiling("record", "--seconds", 1, "--", "python", "-c", text, cwd=tmp_path)
+        assert sentence in finished.stdout, finished.stderr
+
+
+@pytest.mark.parametrize("words", [("python", "program.py"), ("README.md",)])
+def test_a_missing_dash_is_named(words):
+    finished = profiling("record", *words)
+    assert finished.returncode == ExitStatus.USAGE
+    assert f"put -- before a program: record -- {' '.join(words)}" in finished.stderr
 
 
 def test_one_recording_is_asked_for():

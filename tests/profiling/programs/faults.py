@@ -43,6 +43,18 @@ def fails():
     sys.exit(3)
 
 
+def saves(path):
+    """Ctrl-C has it save its work, which takes its time."""
+    busy(0.2)
+    print("running", flush=True)
+    try:
+        busy(60.0)
+    except KeyboardInterrupt:
+        time.sleep(2.0)
+        with open(path, "w") as stream:
+            stream.write("saved")
+
+
 def waits():
     busy(0.2)
     print("running", flush=True)
@@ -51,4 +63,4 @@ def waits():
 
 if __name__ == "__main__":
     spin(1, np.uint64(1))
-    globals()[sys.argv[1]]()
+    globals()[sys.argv[1]](*sys.argv[2:])
