@@ -176,7 +176,7 @@ def _print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[st
 
 
 def _print_top(recorded: Recording, rows: Sequence[aggregate.Row]) -> None:
-    title = f"{tables.summary_line(recorded.meta)}\n{tables.named_line(recorded.meta)}"
+    title = "\n".join(tables.heading_lines(recorded.meta))
     cells = [tables.row_cells(number, row) for number, row in enumerate(rows, 1)]
     _print_table(title, tables.TOP_HEADINGS, cells)
 

@@ -65,6 +65,7 @@ class _Run(NamedTuple):
     sampler: Sampler
     elapsed: float
     was_ended: bool
+    processor_seconds: float
 
     @property
     def behind(self) -> float:
@@ -72,19 +73,35 @@ class _Run(NamedTuple):
         return self.session.samplers[-1].behind()
 
 
-class _MapWatcher:
-    """Keeps the last memory map of a process: it is gone when the process is."""
+class _ProcessWatcher:
+    """Keeps the last memory map of a process, and its processor time: both go with it."""
 
     def __init__(self, pid: int) -> None:
         self._path = Path(f"/proc/{pid}/maps")
+        self._times = Path(f"/proc/{pid}/stat")
         self._due = 0.0
+        self._last = 0.0
+        self._began = self._last = self._processor_seconds()
         self.text = ""
+
+    @property
+    def processor_seconds(self) -> float:
+        """Of all threads of the process, while it was watched."""
+        return self._last - self._began
+
+    def _processor_seconds(self) -> float:
+        try:
+            fields = self._times.read_text().rpartition(")")[2].split()
+        except OSError:
+            return self._last
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def look(self) -> None:
         """Read the map again if the last time is a while ago."""
         if time.monotonic() >= self._due:
             with contextlib.suppress(OSError):
                 self.text = self._path.read_text() or self.text
+            self._last = self._processor_seconds()
             self._due = time.monotonic() + _MAP_SECONDS
 
 
@@ -149,11 +166,11 @@ def _sample(request: Request, folder: Path, show: Show) -> _Run:
         pid = program.wait_until_ready(lambda: show("starting", time.monotonic() - started))
         if pid is None:
             raise _early_end(program, request)
-        maps = _MapWatcher(pid)
         session.attach(pid)
+        watcher = _ProcessWatcher(pid)
         started = time.monotonic()
         while session.go_on(pid):
-            maps.look()
+            watcher.look()
             elapsed = time.monotonic() - started
             show("sampling", elapsed)
             if request.seconds is not None and elapsed >= request.seconds:
@@ -175,8 +192,9 @@ def _sample(request: Request, folder: Path, show: Show) -> _Run:
         raise ProfilingError("interrupted before sampling began", ExitStatus.INTERRUPTED)
     samples = [sample for sampler in session.samplers for sample in sampler.samples(pid)]
     return _Run(
-        samples, load_tables(folder), pid, MemoryMap(maps.text), exit_status, interrupted,
+        samples, load_tables(folder), pid, MemoryMap(watcher.text), exit_status, interrupted,
         session, probe, elapsed, ended_by_us and exit_status is None and not request.identifier,
+        watcher.processor_seconds,
     )  # fmt: skip
 
 
@@ -253,6 +271,8 @@ def _metadata(
             "import": totals["import"],
             "exit": totals["exit"],
             "lost": sum(sampler.errors() for sampler in run.session.samplers),
+            "of_processor_seconds": round(run.processor_seconds, 3),
+            "of_main_process": sum(s.count for s in run.samples if s.pid == run.pid),
             "seconds_behind": run.behind,
             "pauses_while_compiling": run.session.pauses,
         },

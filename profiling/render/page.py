@@ -49,8 +49,7 @@ def _section(recorded: Recording) -> str:
     rows = aggregate.ranking(recorded.folded)[:_TOP]
     cells = [tables.row_cells(number, row) for number, row in enumerate(rows, 1)]
     return (
-        f"<p>{html.escape(tables.summary_line(recorded.meta))}<br>"
-        f"{html.escape(tables.named_line(recorded.meta))}</p>"
+        f"<p>{'<br>'.join(map(html.escape, tables.heading_lines(recorded.meta)))}</p>"
         f"{flamegraph.render(recorded.folded, recorded.title)}"
         f"<h2>Self cost</h2>{_table(tables.TOP_HEADINGS, cells)}"
         f"<h2>Recording</h2>{_metadata(recorded)}"

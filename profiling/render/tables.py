@@ -51,6 +51,22 @@ def summary_line(meta: dict[str, Any]) -> str:
     )
 
 
+def unseen_line(meta: dict[str, Any]) -> str:
+    """One line on processor time that no sample stands for; "" where there is none to speak of.
+
+    py-spy sees the threads that Python knows. Numba's own, which run parallel loops, are none.
+    """
+    samples = meta["samples"]
+    spent = samples.get("of_processor_seconds", 0.0)
+    seen = samples.get("of_main_process", 0) / meta["rate"]
+    if meta["backend"] != "py-spy" or spent - seen < max(0.2 * spent, 0.5):
+        return ""
+    return (
+        f"{seen:.1f} of {spent:.1f} s of processor time were seen: threads that Python does not"
+        " know, such as Numba's, are missing (--backend perf samples them)"
+    )
+
+
 def named_line(meta: dict[str, Any]) -> str:
     """One line on how much of the jitted code has names."""
     jitted = meta["jitted"]
@@ -60,9 +76,14 @@ def named_line(meta: dict[str, Any]) -> str:
     return f"{jitted['samples']} samples end in jitted code, {share:.1f} % of them with a name"
 
 
+def heading_lines(meta: dict[str, Any]) -> list[str]:
+    """What a table of a recording begins with."""
+    return [line for line in (unseen_line(meta), summary_line(meta), named_line(meta)) if line]
+
+
 def top_text(meta: dict[str, Any], rankings: dict[str, list[Row]]) -> str:
     """Return the text of top.txt: everything, then jitted code alone."""
-    parts = [f"{summary_line(meta)}\n{named_line(meta)}\n"]
+    parts = ["\n".join(heading_lines(meta)) + "\n"]
     for heading, rows in (("everything", rankings["all"]), ("jitted code", rankings["jitted"])):
         cells = [row_cells(*item) for item in enumerate(rows, 1)]
         parts.append(f"{heading}\n\n{plain_table(TOP_HEADINGS, cells)}\n")

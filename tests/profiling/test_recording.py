@@ -131,6 +131,18 @@ def test_what_numba_makes_of_parts_of_functions_is_named_after_them(tmp_path):
         assert counts.get(name, 0) > 20, counts
 
 
+@needs_py_spy
+def test_threads_that_are_not_seen_are_told_about_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    finished = record(tmp_path / "r", "python", PROGRAMS / "parallel_loop.py")
+    assert finished.returncode == 0, finished.stderr
+    assert "threads that Python does not know" in finished.stdout.splitlines()[0]
+    assert "threads that Python does not know" in (tmp_path / "r" / "top.txt").read_text()
+    seen = record(tmp_path / "s", "python", FAULTS, "threads")
+    assert "threads that Python does not know" not in seen.stdout
+
+
 def test_the_table_is_given_up_when_its_folder_has_gone(tmp_path):
     """A child that compiles after the end of the recording goes on as if there had been none."""
     program = f"""
