@@ -65,7 +65,13 @@ class _Run(NamedTuple):
     sampler: Sampler
     elapsed: float
     was_ended: bool
-    processor_seconds: float
+    thread_seconds: dict[str, float]
+
+    @property
+    def unseen_seconds(self) -> float:
+        """Processor time of the main process's threads of which there is no sample."""
+        seen = {sample.thread for sample in self.samples if sample.pid == self.pid}
+        return sum(spent for thread, spent in self.thread_seconds.items() if thread not in seen)
 
     @property
     def behind(self) -> float:
@@ -74,34 +80,27 @@ class _Run(NamedTuple):
 
 
 class _ProcessWatcher:
-    """Keeps the last memory map of a process, and its processor time: both go with it."""
+    """Keeps the last memory map of a process, and the processor time of its threads."""
 
     def __init__(self, pid: int) -> None:
         self._path = Path(f"/proc/{pid}/maps")
-        self._times = Path(f"/proc/{pid}/stat")
+        self._threads = Path(f"/proc/{pid}/task")
         self._due = 0.0
-        self._last = 0.0
-        self._began = self._last = self._processor_seconds()
         self.text = ""
+        self.thread_seconds: dict[str, float] = {}  # of each, when it was looked at last
 
-    @property
-    def processor_seconds(self) -> float:
-        """Of all threads of the process, while it was watched."""
-        return self._last - self._began
-
-    def _processor_seconds(self) -> float:
-        try:
-            fields = self._times.read_text().rpartition(")")[2].split()
-        except OSError:
-            return self._last
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def _look_at_threads(self) -> None:
+        for thread in self._threads.iterdir():
+            fields = (thread / "stat").read_text().rpartition(")")[2].split()
+            ticks = int(fields[11]) + int(fields[12])
+            self.thread_seconds[thread.name] = ticks / os.sysconf("SC_CLK_TCK")
 
     def look(self) -> None:
         """Read the map again if the last time is a while ago."""
         if time.monotonic() >= self._due:
             with contextlib.suppress(OSError):
                 self.text = self._path.read_text() or self.text
-            self._last = self._processor_seconds()
+                self._look_at_threads()
             self._due = time.monotonic() + _MAP_SECONDS
 
 
@@ -194,7 +193,7 @@ def _sample(request: Request, folder: Path, show: Show) -> _Run:
     return _Run(
         samples, load_tables(folder), pid, MemoryMap(watcher.text), exit_status, interrupted,
         session, probe, elapsed, ended_by_us and exit_status is None and not request.identifier,
-        watcher.processor_seconds,
+        watcher.thread_seconds,
     )  # fmt: skip
 
 
@@ -271,8 +270,7 @@ def _metadata(
             "import": totals["import"],
             "exit": totals["exit"],
             "lost": sum(sampler.errors() for sampler in run.session.samplers),
-            "of_processor_seconds": round(run.processor_seconds, 3),
-            "of_main_process": sum(s.count for s in run.samples if s.pid == run.pid),
+            "unseen_thread_seconds": round(run.unseen_seconds, 3),
             "seconds_behind": run.behind,
             "pauses_while_compiling": run.session.pauses,
         },

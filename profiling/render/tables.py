@@ -5,6 +5,7 @@ from typing import Any
 
 from profiling.aggregate import Change, Row
 
+_LEAST_UNSEEN_SECONDS = 0.3
 _KIND_MARKS = {"jitted": "jit", "inlined": "jit, inlined", "python": "python", "native": "native"}
 
 
@@ -56,14 +57,12 @@ def unseen_line(meta: dict[str, Any]) -> str:
 
     py-spy sees the threads that Python knows. Numba's own, which run parallel loops, are none.
     """
-    samples = meta["samples"]
-    spent = samples.get("of_processor_seconds", 0.0)
-    seen = samples.get("of_main_process", 0) / meta["rate"]
-    if meta["backend"] != "py-spy" or spent - seen < max(0.2 * spent, 0.5):
+    unseen = meta["samples"].get("unseen_thread_seconds", 0.0)
+    if unseen < _LEAST_UNSEEN_SECONDS:
         return ""
     return (
-        f"{seen:.1f} of {spent:.1f} s of processor time were seen: threads that Python does not"
-        " know, such as Numba's, are missing (--backend perf samples them)"
+        f"{unseen:.1f} s of processor time were not seen: they are of threads that Python does not"
+        " know, such as Numba's (--backend perf samples them)"
     )
 
 

@@ -85,10 +85,10 @@ def test_interrupt_keeps_what_was_sampled(tmp_path):
 @needs_py_spy
 def test_a_program_that_is_ended_by_the_limit_is_told_about(tmp_path):
     finished = profiling(
-        "record", "--seconds", 4, "--out", tmp_path / "r", "--", "python", FAULTS, "waits"
+        "record", "--seconds", 12, "--out", tmp_path / "r", "--", "python", FAULTS, "waits"
     )
     assert finished.returncode == 0, finished.stderr
-    assert "the program was ended after 4." in finished.stdout
+    assert "the program was ended after 12." in finished.stdout
 
 
 @needs_py_spy
@@ -128,7 +128,7 @@ def test_what_numba_makes_of_parts_of_functions_is_named_after_them(tmp_path):
     assert not [name for name in counts if "0x" in name]
     loops = ["two_loops [parallel loop 1]", "two_loops [parallel loop 2]"]
     for name in ("blur [stencil]", "smooth [ufunc loop]", *loops):
-        assert counts.get(name, 0) > 20, counts
+        assert counts.get(name, 0) > 10, counts
 
 
 @needs_py_spy
