@@ -3,6 +3,7 @@
 Both yield `RawSample`: addresses and names as the sampler saw them, nothing resolved yet.
 """
 
+import ctypes
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ OLDEST_PY_SPY = (0, 4, 0)
 _STOP_TIMEOUT_SECONDS = 30.0
 
 _PROCESS = re.compile(r'process (\d+):"')
+_PR_SET_PDEATHSIG = 1
 _THREAD = re.compile(r'(?:^|";)thread \(([^)]*)\)(?:: [^;]*)?(?:;|$)')
 _FRAME = re.compile(r"(?P<name>.*) \((?P<place>[^()]*(?:\([^()]*\))?[^()]*)\)$")
 _ADDRESS = re.compile(r"0x[0-9a-f]+$")
@@ -90,9 +92,19 @@ def parse_raw_line(line: str) -> RawSample | None:
     return RawSample(pid, threads[0][1], parsed, int(count))
 
 
+_library = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """Have a sampler end, and let its target go on, when the recorder is killed."""
+    _library.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+
+
 class Sampler(ABC):
     """A sampler of one process; its samples are complete once `stop` has returned."""
 
+    name: str
+    """What the command line calls it."""
     complete: bool
     """Whether stacks reach the outermost frame."""
     version: str
@@ -103,8 +115,8 @@ class Sampler(ABC):
         """Refuse what cannot be used here."""
 
     @abstractmethod
-    def attach(self, pid: int) -> None:
-        """Start sampling a process."""
+    def attach(self, pid: int, others: Sequence[int] = ()) -> None:
+        """Start sampling a process, and others that it has started already."""
 
     @property
     @abstractmethod
@@ -133,7 +145,7 @@ class Sampler(ABC):
         with open(log, "wb") as stream:
             self._process = subprocess.Popen(
                 command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                process_group=0,
+                process_group=0, preexec_fn=_end_with_parent,
             )  # fmt: skip
 
     @property
@@ -169,7 +181,7 @@ class PySpySampler(Sampler):
         Distinguishes the files of several samplers, one after the other.
     """
 
-    complete = True
+    name, complete = "py-spy", True
 
     def __init__(self, folder: Path, rate: int, number: int = 0) -> None:
         self._program = _find("py-spy", "py-spy is not installed: pip install py-spy")
@@ -185,8 +197,8 @@ class PySpySampler(Sampler):
         self._log = folder / f"sampler-{number}.log"
         self._rate = rate
 
-    def attach(self, pid: int) -> None:
-        """Start sampling a process."""
+    def attach(self, pid: int, others: Sequence[int] = ()) -> None:
+        """Start sampling a process; py-spy finds its children itself."""
         command = [
             self._program, "record", "--pid", str(pid), "--native", "--threads", "--subprocesses",
             "--full-filenames", "--rate", str(self._rate), "--format", "raw",
@@ -207,7 +219,12 @@ class PySpySampler(Sampler):
                 "py-spy is not allowed to trace the program (ptrace): run as root, or in a "
                 "container with --cap-add=SYS_PTRACE, or set kernel.yama.ptrace_scope=0"
             )
-        return f"py-spy could not attach: {said.strip().splitlines()[-1] if said.strip() else '?'}"
+        if "No python processes found" in said:
+            return (
+                "py-spy found no Python whose stack it can read: the process is none, or it is in"
+                " jitted code without unwinding tables, where --backend perf is of use"
+            )
+        return f"py-spy could not attach: {said.strip().splitlines()[0] if said.strip() else '?'}"
 
     def samples(self, pid: int) -> list[RawSample]:
         """Return the list of `RawSample` of a finished run."""
@@ -246,7 +263,7 @@ class PerfSampler(Sampler):
     The stack is one frame deep: jitted code keeps no frame pointers, so perf cannot walk it.
     """
 
-    complete = False
+    name, complete = "perf", False
 
     def __init__(self, folder: Path, rate: int, number: int = 0) -> None:
         self._program = _find(
@@ -257,11 +274,12 @@ class PerfSampler(Sampler):
         self._rate = rate
         self._output = folder / "perf.data"
 
-    def attach(self, pid: int) -> None:
-        """Start sampling a process."""
+    def attach(self, pid: int, others: Sequence[int] = ()) -> None:
+        """Start sampling a process, and others that it has started already."""
+        pids = ",".join(map(str, (pid, *others)))
         command = [
             self._program, "record", "--event", "cpu-clock", "--freq", str(self._rate),
-            "--inherit", "--pid", str(pid), "--output", str(self._output),
+            "--inherit", "--pid", pids, "--output", str(self._output),
             "--control", f"fifo:{self._make_fifo('control')},{self._make_fifo('answer')}",
         ]  # fmt: skip
         self._control = os.open(self._folder / "control", os.O_RDWR)
@@ -335,6 +353,5 @@ class PerfSampler(Sampler):
 
 
 BACKENDS: dict[str, type[PySpySampler] | type[PerfSampler]] = {
-    "py-spy": PySpySampler,
-    "perf": PerfSampler,
+    sampler.name: sampler for sampler in (PySpySampler, PerfSampler)
 }

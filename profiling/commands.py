@@ -1,4 +1,4 @@
-"""The command line: ``python -m profiling record|top|compare|log|report``."""
+"""The command line: ``python -m profiling record|attach|top|compare|log|report``."""
 
 import re
 import signal
@@ -13,12 +13,14 @@ from rich.table import Table
 
 from bench.targets import TARGETS
 from profiling import aggregate, history, recording
+from profiling.attach import AUTOMATIC, command_line
 from profiling.backends import BACKENDS
 from profiling.faults import ExitStatus, ProfilingError
-from profiling.record import Outcome, Request, record
+from profiling.record import Outcome, record
 from profiling.recording import Recording
 from profiling.render import page, tables
 from profiling.resolve import COMPILE, EXIT, IMPORT, INLINED, JITTED, RUN
+from profiling.run import Request
 from runtime_math import invocation
 from runtime_math.progress import Progress
 
@@ -139,17 +141,51 @@ def record_command(context: click.Context, command: Sequence[str], **options: An
     for request in _requests(command=command, **options):
         replaced = recording.is_recording(request.out)
         outcome = _recorded(request)
-        click.echo(f"-> {outcome.path}{', which had a recording before' if replaced else ''}")
-        if outcome.message:
-            click.echo(outcome.message)
+        _tell(outcome, replaced)
         worst = max(worst, outcome.status)
         if outcome.status == ExitStatus.INTERRUPTED:
             break
     context.exit(worst)
 
 
+@cli.command("attach", epilog=_STATUSES)
+@click.argument("pid", type=_COUNT, metavar="PID")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
+    help="Sample for that long [default: until Ctrl-C, or the end of the process].",
+)  # fmt: skip
+@click.option(
+    "--rate", type=_COUNT, default=199, show_default=True, metavar="HZ", help="Samples per second."
+)
+@click.option(
+    "--backend", type=click.Choice([AUTOMATIC, *sorted(BACKENDS)]), default=AUTOMATIC,
+    show_default=True, help="What takes the samples; auto: perf, where that is allowed.",
+)  # fmt: skip
+@click.option("--out", type=_FOLDER, metavar="DIR", help="Where to [default: profiles/PID].")
+@click.pass_context
+def attach_command(context: click.Context, pid: int, out: Path | None, **options: Any) -> None:
+    """Profile a running process that uses Numba, with its children.
+
+    It need not have prepared for that, and goes on when the recording ends.
+    """
+    command = command_line(pid)
+    if not command:
+        raise ProfilingError(f"there is no process {pid}")
+    out = out or Path("profiles") / str(pid)
+    replaced = recording.is_recording(out)
+    outcome = _recorded(Request(command, out, pid=pid, **options))
+    _tell(outcome, replaced)
+    context.exit(outcome.status)
+
+
+def _tell(outcome: Outcome, replaced: bool) -> None:
+    click.echo(f"-> {outcome.path}{', which had a recording before' if replaced else ''}")
+    if outcome.message:
+        click.echo(outcome.message)
+
+
 def _recorded(request: Request) -> Outcome:
-    title = request.identifier or " ".join(request.command)
+    title = request.title
     limit = f" of {request.seconds:g}" if request.seconds else ""
     with Progress(after_seconds=0) as progress:
 

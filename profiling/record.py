@@ -7,41 +7,23 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from bench import machine
 from profiling import aggregate, recording
 from profiling.aggregate import Folded
-from profiling.backends import BACKENDS, RawSample, Sampler, perf_map
+from profiling.attach import sample_running
+from profiling.backends import BACKENDS, Sampler, perf_map
 from profiling.faults import ExitStatus, ProfilingError
 from profiling.launch import Program
 from profiling.render import flamegraph, speedscope, tables
 from profiling.resolve import INLINED, JITTED, MemoryMap, Resolver
-from profiling.symbols import ProcessTable, load_tables
+from profiling.run import POLL_SECONDS, ProcessWatcher, Request, Run, Show
+from profiling.symbols import load_tables
 
-Show: TypeAlias = Callable[[str, float], object]
-
-_POLL_SECONDS = 0.05
-_MAP_SECONDS = 0.5
 _LATE_SHARE, _LATE_SECONDS = 0.1, 1.0
 _TOP_ROWS = 25
-
-
-class Request(NamedTuple):
-    """What to record.
-
-    `seconds` None means until the program ends. `identifier` is that of a benchmark, or "".
-    """
-
-    command: list[str]
-    out: Path
-    identifier: str = ""
-    seconds: float | None = None
-    rate: int = 199
-    backend: str = "py-spy"
-    lines: bool = False
 
 
 class Outcome(NamedTuple):
@@ -50,58 +32,6 @@ class Outcome(NamedTuple):
     path: Path
     status: ExitStatus
     message: str
-
-
-class _Run(NamedTuple):
-    """What the sampling left behind."""
-
-    samples: list[RawSample]
-    tables: dict[int, ProcessTable]
-    pid: int
-    memory: MemoryMap
-    exit_status: int | None
-    interrupted: bool
-    session: "_Session"
-    sampler: Sampler
-    elapsed: float
-    was_ended: bool
-    thread_seconds: dict[str, float]
-
-    @property
-    def unseen_seconds(self) -> float:
-        """Processor time of the main process's threads of which there is no sample."""
-        seen = {sample.thread for sample in self.samples if sample.pid == self.pid}
-        return sum(spent for thread, spent in self.thread_seconds.items() if thread not in seen)
-
-    @property
-    def behind(self) -> float:
-        """Seconds by which the last sampler has been late at worst."""
-        return self.session.samplers[-1].behind()
-
-
-class _ProcessWatcher:
-    """Keeps the last memory map of a process, and the processor time of its threads."""
-
-    def __init__(self, pid: int) -> None:
-        self._path = Path(f"/proc/{pid}/maps")
-        self._threads = Path(f"/proc/{pid}/task")
-        self._due = 0.0
-        self.text = ""
-        self.thread_seconds: dict[str, float] = {}  # of each, when it was looked at last
-
-    def _look_at_threads(self) -> None:
-        for thread in self._threads.iterdir():
-            fields = (thread / "stat").read_text().rpartition(")")[2].split()
-            ticks = int(fields[11]) + int(fields[12])
-            self.thread_seconds[thread.name] = ticks / os.sysconf("SC_CLK_TCK")
-
-    def look(self) -> None:
-        """Read the map again if the last time is a while ago."""
-        if time.monotonic() >= self._due:
-            with contextlib.suppress(OSError):
-                self.text = self._path.read_text() or self.text
-                self._look_at_threads()
-            self._due = time.monotonic() + _MAP_SECONDS
 
 
 class _Session:
@@ -150,7 +80,7 @@ class _Session:
             sampler.stop()
 
 
-def _sample(request: Request, folder: Path, show: Show) -> _Run:
+def _sample(request: Request, folder: Path, show: Show) -> Run:
     probe = BACKENDS[request.backend](folder, request.rate)  # fails here if it cannot be used
     program = Program(
         request.command, folder, with_lines=request.lines, gate_later=bool(request.identifier),
@@ -166,7 +96,7 @@ def _sample(request: Request, folder: Path, show: Show) -> _Run:
         if pid is None:
             raise _early_end(program, request)
         session.attach(pid)
-        watcher = _ProcessWatcher(pid)
+        watcher = ProcessWatcher(pid)
         started = time.monotonic()
         while session.go_on(pid):
             watcher.look()
@@ -175,7 +105,7 @@ def _sample(request: Request, folder: Path, show: Show) -> _Run:
             if request.seconds is not None and elapsed >= request.seconds:
                 ended_by_us = True
                 break
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
         elapsed = time.monotonic() - started
         session.stop()
         if not ended_by_us:
@@ -190,10 +120,10 @@ def _sample(request: Request, folder: Path, show: Show) -> _Run:
     if pid is None or not (folder / "go").exists():
         raise ProfilingError("interrupted before sampling began", ExitStatus.INTERRUPTED)
     samples = [sample for sampler in session.samplers for sample in sampler.samples(pid)]
-    return _Run(
+    return Run(
         samples, load_tables(folder), pid, MemoryMap(watcher.text), exit_status, interrupted,
-        session, probe, elapsed, ended_by_us and exit_status is None and not request.identifier,
-        watcher.thread_seconds,
+        session.samplers, session.pauses, elapsed, watcher.thread_seconds,
+        was_ended=ended_by_us and exit_status is None and not request.identifier,
     )  # fmt: skip
 
 
@@ -211,7 +141,7 @@ def _early_end(program: Program, request: Request) -> ProfilingError:
     )
 
 
-def _judge(request: Request, run: _Run, folded: Folded) -> tuple[ExitStatus, str]:
+def _judge(request: Request, run: Run, folded: Folded) -> tuple[ExitStatus, str]:
     """Return the exit status of a recording, and the sentence that explains it."""
     jitted = sum(
         count
@@ -235,6 +165,13 @@ def _judge(request: Request, run: _Run, folded: Folded) -> tuple[ExitStatus, str
             ExitStatus.DONE,
             f"the program was ended after {run.elapsed:.1f} s, as --seconds asks",
         )
+    if request.pid is not None:
+        if run.samplers[-1].complete:
+            what = "of jitted functions that call one another a stack may have the innermost only"
+        else:
+            what = "perf sees what runs, not what has called it (--backend py-spy does, where"
+            what += " jitted code has unwinding tables)"
+        return ExitStatus.DONE, f"the program was not prepared: {what}"
     if run.behind > _LATE_SHARE * run.elapsed:
         return (
             ExitStatus.DONE,
@@ -245,7 +182,7 @@ def _judge(request: Request, run: _Run, folded: Folded) -> tuple[ExitStatus, str
 
 
 def _metadata(
-    request: Request, run: _Run, resolver: Resolver, folded: Folded, outcome: tuple[ExitStatus, str]
+    request: Request, run: Run, resolver: Resolver, folded: Folded, outcome: tuple[ExitStatus, str]
 ) -> dict[str, Any]:
     totals = aggregate.phase_totals(folded)
     in_jitted = resolver.named + resolver.unnamed
@@ -258,8 +195,8 @@ def _metadata(
         if not request.identifier
         else request.identifier.rpartition("/")[2],
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "backend": request.backend,
-        "sampler": run.sampler.version,
+        "backend": run.samplers[-1].name,
+        "sampler": run.samplers[-1].version,
         "rate": request.rate,
         "seconds": round(run.elapsed, 3),
         "lines": request.lines,
@@ -269,10 +206,10 @@ def _metadata(
             "compile": totals["compile"],
             "import": totals["import"],
             "exit": totals["exit"],
-            "lost": sum(sampler.errors() for sampler in run.session.samplers),
+            "lost": sum(sampler.errors() for sampler in run.samplers),
             "unseen_thread_seconds": round(run.unseen_seconds, 3),
             "seconds_behind": run.behind,
-            "pauses_while_compiling": run.session.pauses,
+            "pauses_while_compiling": run.pauses,
         },
         "jitted": {
             "samples": in_jitted,
@@ -290,7 +227,7 @@ def _metadata(
     }
 
 
-def _keep_perf_files(folder: Path, partial: Path, run: _Run) -> None:
+def _keep_perf_files(folder: Path, partial: Path, run: Run) -> None:
     """Keep perf's data, and the map with which ``perf report`` names jitted functions."""
     data = folder / "perf.data"
     if not data.exists():
@@ -306,9 +243,7 @@ def _keep_perf_files(folder: Path, partial: Path, run: _Run) -> None:
                 stream.write(text)
 
 
-def _write(
-    partial: Path, request: Request, run: _Run, meta: dict[str, Any], folded: Folded
-) -> None:
+def _write(partial: Path, request: Request, run: Run, meta: dict[str, Any], folded: Folded) -> None:
     (partial / recording.FOLDED).write_text(aggregate.format_folded(folded))
     (partial / recording.META).write_text(json.dumps(meta, indent=2) + "\n")
     symbols = {
@@ -323,7 +258,7 @@ def _write(
     rows = {name: [row._asdict() for row in ranked] for name, ranked in rankings.items()}
     (partial / recording.TOP_JSON).write_text(json.dumps(rows, indent=1) + "\n")
     (partial / recording.TOP_TEXT).write_text(tables.top_text(meta, rankings))
-    title = request.identifier or " ".join(request.command)
+    title = request.title
     (partial / recording.FLAMEGRAPH).write_text(flamegraph.render(folded, title))
     (partial / recording.SPEEDSCOPE).write_text(json.dumps(speedscope.render(folded, title)))
 
@@ -352,13 +287,13 @@ def record(request: Request, show: Show = lambda phase, elapsed: None) -> Outcom
     with tempfile.TemporaryDirectory(prefix="profiling-") as name:
         folder = Path(name)
         with recording.new_folder(request.out) as partial:
-            run = _sample(request, folder, show)
-            resolver = Resolver(run.tables, run.pid, run.memory, complete=run.sampler.complete)
+            sample = _sample if request.pid is None else sample_running
+            run = sample(request, folder, show)
+            resolver = Resolver(run.tables, run.pid, run.memory, complete=run.samplers[-1].complete)
             folded = aggregate.fold([resolver.resolve(sample) for sample in run.samples])
             if not folded:
-                raise ProfilingError(
-                    "no sample was taken: the program ended too soon", ExitStatus.NO_SAMPLES
-                )
+                idle = "it has ended too soon, or did nothing meanwhile"
+                raise ProfilingError(f"no sample was taken: {idle}", ExitStatus.NO_SAMPLES)
             outcome = _judge(request, run, folded)
             meta = _metadata(request, run, resolver, folded, outcome)
             _write(partial, request, run, meta, folded)

@@ -10,8 +10,9 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from profiling import names
@@ -56,18 +57,18 @@ class CodeObject:
 
     Parameters
     ----------
-    path : pathlib.Path
-        The object file.
+    data : bytes
+        The object.
     library : str
-        Numba's name of the code library.
+        Numba's name of the code library; "" where it is not known.
     bases : dict of int to int
         Load address of each section that holds code.
     """
 
-    def __init__(self, path: Path, library: str, bases: dict[int, int]) -> None:
+    def __init__(self, data: bytes, library: str, bases: dict[int, int]) -> None:
         self.library = library
         self.bases = bases
-        elf = _Elf(io.BytesIO(path.read_bytes()))
+        elf = _Elf(io.BytesIO(data))
         self.functions: list[tuple[int, int, str]] = []
         table = elf.get_section_by_name(".symtab")
         for symbol in table.iter_symbols() if table else ():
@@ -77,6 +78,17 @@ class CodeObject:
                 self.functions.append((address, symbol["st_size"], symbol.name))
         self._elf = elf
         self._lines: LineTable | None = None
+
+    @classmethod
+    def loaded(cls, data: bytes) -> Self:
+        """Make one of an object that has the addresses in it at which it was loaded."""
+        sections = enumerate(ELFFile(io.BytesIO(data)).iter_sections())
+        bases = {
+            number: section["sh_addr"]
+            for number, section in sections
+            if section["sh_flags"] & SH_FLAGS.SHF_EXECINSTR and section["sh_addr"]
+        }
+        return cls(data, "", bases)
 
     @property
     def has_lines(self) -> bool:
@@ -180,8 +192,9 @@ class ProcessTable:
     def _is_function(self, symbol: str, library: str) -> bool:
         """Whether a symbol is that of the function that a library is named after."""
         path, wrapper = names.demangle(symbol)
-        is_own = path.endswith(f".{library}") and not wrapper
-        return is_own and names.generated(symbol) is None
+        # Where the name of the library is not known, its first function is it.
+        is_own = path.endswith(f".{library}") if library else symbol.startswith("_ZN")
+        return is_own and not wrapper and names.generated(symbol) is None
 
     def _describe(self, symbol: str) -> Location:
         part = names.generated(symbol)
@@ -247,7 +260,9 @@ def load_tables(folder: Path) -> dict[int, ProcessTable]:
                 modules[pid].update(event["modules"])
             else:
                 bases = {int(section): base for section, base in event["bases"].items()}
-                objects[pid].append(CodeObject(folder / event["object"], event["library"], bases))
+                objects[pid].append(
+                    CodeObject((folder / event["object"]).read_bytes(), event["library"], bases)
+                )
     tables = {}
     for pid in objects:
         lineage = [pid]
