@@ -129,6 +129,10 @@ def _requests(
     help="Have Numba add line tables: source lines and inlined functions get names. The machine "
     "code stays the same; compiled code is cached apart.",
 )  # fmt: skip
+@click.option(
+    "--compiling", is_flag=True,
+    help="Sample compilers too, however long they run: they take several times as long then.",
+)  # fmt: skip
 @click.pass_obj
 @click.pass_context
 def record_command(context: click.Context, command: Sequence[str], **options: Any) -> None:

@@ -18,11 +18,14 @@ from profiling.backends import BACKENDS, Sampler, perf_map
 from profiling.faults import ExitStatus, ProfilingError
 from profiling.launch import Program
 from profiling.render import flamegraph, speedscope, tables
-from profiling.resolve import INLINED, JITTED, MemoryMap, Resolver
+from profiling.resolve import INLINED, JITTED, MemoryMap, Resolver, shorten
 from profiling.run import POLL_SECONDS, ProcessWatcher, Request, Run, Show
 from profiling.symbols import load_tables
 
 _LATE_SHARE, _LATE_SECONDS = 0.1, 1.0
+# A sampler that is stopped for a while and attached again costs about as much as this.
+_LONG_COMPILE_SECONDS = 0.3
+_COMPILED_ROWS = 25
 _TOP_ROWS = 25
 
 
@@ -37,8 +40,9 @@ class Outcome(NamedTuple):
 class _Session:
     """The samplers of one recording, one after the other.
 
-    A sampler that falls behind while Numba compiles is stopped and another one is attached when
-    the code is ready: one that is late keeps stopping the program in order to catch up.
+    While Numba compiles for long the sampler is stopped, and another one is attached when the code
+    is ready: sampled, compilers take several times as long. If they are to be sampled, that is done
+    when the sampler falls behind, as one that is late stops the program in order to catch up.
     """
 
     def __init__(self, request: Request, folder: Path, program: Program) -> None:
@@ -46,6 +50,7 @@ class _Session:
         self.samplers: list[Sampler] = []
         self.pauses = 0
         self._next_look = 0.0
+        self._compiles_since: float | None = None
 
     def attach(self, pid: int) -> None:
         """Attach a sampler; the program goes on when it samples."""
@@ -67,12 +72,24 @@ class _Session:
             return True
         if paused:  # it ended by itself: the program is gone, or it cannot go on
             return False
-        if time.monotonic() > self._next_look and self._program.compiling:
-            self._next_look = time.monotonic() + 1.0
-            if sampler.behind() > _LATE_SECONDS:
-                self._program.pause_sampling(sampler)
-                self.pauses += 1
+        if self._is_too_much(sampler):
+            self._program.pause_sampling(sampler)
+            self.pauses += 1
         return True
+
+    def _is_too_much(self, sampler: Sampler) -> bool:
+        """Whether the compiler that runs now must not be sampled any longer."""
+        now = time.monotonic()
+        if not (self._program.compiling and sampler.complete):  # only deep stacks are slow
+            self._compiles_since = None
+            return False
+        self._compiles_since = self._compiles_since or now
+        if not self._request.compiling:
+            return now - self._compiles_since > _LONG_COMPILE_SECONDS
+        if now < self._next_look:
+            return False
+        self._next_look = now + 1.0
+        return sampler.behind() > _LATE_SECONDS
 
     def stop(self) -> None:
         """Stop sampling."""
@@ -181,6 +198,24 @@ def _judge(request: Request, run: Run, folded: Folded) -> tuple[ExitStatus, str]
     return ExitStatus.DONE, ""
 
 
+def _compiled(run: Run) -> dict[str, Any]:
+    """What the program's own compiling has taken, and the functions that took most."""
+    spent: dict[tuple[str, str, int], list[float]] = {}
+    for table in run.tables.values():
+        for function, file, line, seconds in table.compiled:
+            spent.setdefault((function, file, line), []).append(seconds)
+    most = sorted(spent.items(), key=lambda item: -sum(item[1]))[:_COMPILED_ROWS]
+    return {
+        "functions": len(spent),
+        "seconds": round(sum(map(sum, spent.values())), 3),
+        "most": [
+            {"function": function, "file": shorten(file), "line": line, "times": len(seconds),
+             "seconds": round(sum(seconds), 3)}
+            for (function, file, line), seconds in most
+        ],
+    }  # fmt: skip
+
+
 def _metadata(
     request: Request, run: Run, resolver: Resolver, folded: Folded, outcome: tuple[ExitStatus, str]
 ) -> dict[str, Any]:
@@ -217,6 +252,7 @@ def _metadata(
             "named_share": resolver.named / in_jitted if in_jitted else None,
             "functions_in_table": len(table) if table else 0,
         },
+        "compiled": _compiled(run),
         "processes": sorted({sample.pid for sample in run.samples}),
         "threads": len({(sample.pid, sample.thread) for sample in run.samples}),
         "exit_status": run.exit_status,

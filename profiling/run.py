@@ -21,7 +21,8 @@ class Request(NamedTuple):
     """What to record.
 
     `seconds` None means until the program ends. `identifier` is that of a benchmark, or "".
-    `pid` is that of a running process; then `command` only tells what it is.
+    `compiling`: whether compilers are sampled however long they run. `pid` is that of a running
+    process; then `command` only tells what it is.
     """
 
     command: list[str]
@@ -31,6 +32,7 @@ class Request(NamedTuple):
     rate: int = 199
     backend: str = "py-spy"
     lines: bool = False
+    compiling: bool = False
     pid: int | None = None
 
     @property

@@ -45,6 +45,15 @@ class Symbol(NamedTuple):
     library: str
 
 
+class Compiled(NamedTuple):
+    """What it took to compile a function once, without the others that were compiled for it."""
+
+    function: str
+    file: str
+    line: int
+    seconds: float
+
+
 class _Elf(ELFFile):
     """An object without its unwinding section, whose relocations pyelftools does not know."""
 
@@ -118,6 +127,8 @@ class ProcessTable:
         The program's modules and their files.
     versions : dict of str to str, optional
         Versions of Python, Numba and what it stands on, as the process reported them.
+    compiled : iterable of Compiled, optional
+        What the process has compiled itself.
     """
 
     def __init__(
@@ -125,7 +136,9 @@ class ProcessTable:
         objects: Iterable[CodeObject],
         modules: dict[str, str],
         versions: dict[str, str] | None = None,
+        compiled: Iterable[Compiled] = (),
     ) -> None:
+        self.compiled = list(compiled)
         self._modules = modules
         self.versions = versions or {}
         self._module_of_file = {file: name for name, file in modules.items()}
@@ -248,14 +261,17 @@ def load_tables(folder: Path) -> dict[int, ProcessTable]:
     modules: dict[int, dict[str, str]] = {}
     parents: dict[int, int] = {}
     versions: dict[int, dict[str, str]] = {}
+    compiled: dict[int, list[Compiled]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         pid = int(path.stem)
-        objects[pid], modules[pid] = [], {}
+        objects[pid], modules[pid], compiled[pid] = [], {}, []
         for event in _events(path):
             if "parent" in event:
                 parents[pid] = event["parent"]
             elif "versions" in event:
                 versions[pid] = event["versions"]
+            elif "compiled" in event:
+                compiled[pid].append(Compiled(**event["compiled"]))
             elif "modules" in event:
                 modules[pid].update(event["modules"])
             else:
@@ -272,5 +288,6 @@ def load_tables(folder: Path) -> dict[int, ProcessTable]:
             [code for member in lineage for code in objects[member]],
             {name: file for member in lineage for name, file in modules[member].items()},
             next((versions[member] for member in reversed(lineage) if member in versions), None),
+            compiled[pid],
         )
     return tables

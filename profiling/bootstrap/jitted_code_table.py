@@ -121,6 +121,16 @@ class Table:
             self._write({"object": file_name, "library": name, "bases": bases, "time": time.time()})
         self._write_modules()
 
+    def note_compiled(self, function, seconds):
+        """Write down what the compiling of a function has taken, without that of others."""
+        code = function.__code__
+        place = {"file": code.co_filename, "line": code.co_firstlineno}
+        what = {"function": function.__qualname__, **place, "seconds": round(seconds, 6)}
+        try:
+            self._write({"compiled": what})
+        except OSError:
+            self._usable = False
+
     def _keep(self, elf):
         """Write an object under a name that none has: a program may exec, and keep its number."""
         while True:
@@ -267,21 +277,32 @@ def _allow_tracing_by(recorder):
 
 
 class _CompileWatch:
-    """Tells the recorder when Numba compiles: the deep stacks of compilers are slow to sample."""
+    """Tells the recorder when Numba compiles, and what that took, function by function.
 
-    def __init__(self, folder):
+    The deep stacks of compilers are slow to sample: the recorder rather waits.
+    """
+
+    def __init__(self, folder, table):
+        self._table = table
+        self._running = []  # of each function that is being compiled: [since, of which others]
         self._compiling = os.path.join(folder, "compiling")
         self._paused = os.path.join(folder, "paused")
         self._pid = os.getpid()
         self._depth = 0
 
     def on_start(self, event):
+        self._running.append([time.perf_counter(), 0.0])
         self._depth += 1
         if self._depth == 1 and os.getpid() == self._pid:
             with contextlib.suppress(OSError):  # the recorder has gone
                 open(self._compiling, "w").close()
 
     def on_end(self, event):
+        since, others = self._running.pop()
+        seconds = time.perf_counter() - since
+        if self._running:
+            self._running[-1][1] += seconds
+        self._table.note_compiled(event.data["dispatcher"].py_func, seconds - others)
         self._depth -= 1
         if self._depth or os.getpid() != self._pid:
             return
@@ -290,9 +311,9 @@ class _CompileWatch:
         _wait(lambda: not os.path.exists(self._paused))
 
 
-def _watch_compiler(event, folder):
+def _watch_compiler(event, folder, table):
     listener = type("CompileWatch", (_CompileWatch, event.Listener), {})
-    event.register("numba:compile", listener(folder))
+    event.register("numba:compile", listener(folder, table))
 
 
 def _wait(condition):
@@ -342,7 +363,7 @@ def install():
         actions["numba.core.cpu"] = _emit_line_tables
         actions["numba.core.debuginfo"] = _line_tables_only
     if os.environ.get("JITTED_CODE_GATE") and not os.environ.get("JITTED_CODE_GATE_LATER"):
-        actions["numba.core.event"] = lambda event: _watch_compiler(event, folder)
+        actions["numba.core.event"] = lambda event: _watch_compiler(event, folder, table)
     sys.meta_path.insert(0, _AfterImport(actions))
     if not os.environ.get("JITTED_CODE_GATE_LATER"):
         wait_for_sampler()

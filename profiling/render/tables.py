@@ -75,9 +75,21 @@ def named_line(meta: dict[str, Any]) -> str:
     return f"{jitted['samples']} samples end in jitted code, {share:.1f} % of them with a name"
 
 
+def compiled_line(meta: dict[str, Any]) -> str:
+    """One line on what compiling took; "" where nothing was compiled."""
+    compiled = meta.get("compiled", {"functions": 0})
+    if not compiled["functions"]:
+        return ""
+    most = ", ".join(f"{row['function']} {row['seconds']:.1f} s" for row in compiled["most"][:3])
+    count = compiled["functions"]
+    functions = "1 function was" if count == 1 else f"{count} functions were"
+    return f"{functions} compiled in {compiled['seconds']:.1f} s: {most}"
+
+
 def heading_lines(meta: dict[str, Any]) -> list[str]:
     """What a table of a recording begins with."""
-    return [line for line in (unseen_line(meta), summary_line(meta), named_line(meta)) if line]
+    lines = (unseen_line(meta), summary_line(meta), named_line(meta), compiled_line(meta))
+    return [line for line in lines if line]
 
 
 def top_text(meta: dict[str, Any], rankings: dict[str, list[Row]]) -> str:

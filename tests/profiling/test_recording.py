@@ -131,6 +131,44 @@ def test_what_numba_makes_of_parts_of_functions_is_named_after_them(tmp_path):
         assert counts.get(name, 0) > 10, counts
 
 
+SLOW_TO_COMPILE = """
+import time
+from numba import njit
+branches = "".join(f"    x = x * {n} + 1 if x > {n} else x - {n}\\n" for n in range(150))
+exec("def large(x):\\n" + branches + "    return x")
+inner = njit(large)
+@njit
+def outer(n):
+    total = 0
+    for i in range(n):
+        total += inner(i)
+    return total
+outer(3)
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    outer(10_000)
+"""
+
+
+@needs_py_spy
+@pytest.mark.parametrize("options", [(), ("--compiling",)])
+def test_what_compiling_takes_is_told_by_function(tmp_path, options):
+    (tmp_path / "program.py").write_text(SLOW_TO_COMPILE)
+    finished = profiling(
+        "record", *options, "--out", tmp_path / "r", "--", "python", tmp_path / "program.py"
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "2 functions were compiled in" in finished.stdout
+    meta = recording.load(tmp_path / "r").meta
+    (first, second) = meta["compiled"]["most"]
+    assert {first["function"], second["function"]} == {"large", "outer"}
+    assert first["seconds"] + second["seconds"] == pytest.approx(
+        meta["compiled"]["seconds"], abs=0.01
+    )
+    sampled = meta["samples"]["compile"] / meta["rate"]
+    assert bool(meta["samples"]["pauses_while_compiling"]) == (not options) or sampled < 1.0
+
+
 @needs_py_spy
 def test_threads_that_are_not_seen_are_told_about_first(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_THREADING_LAYER", "workqueue")
