@@ -185,7 +185,7 @@ def table_of(code: LoadedCode, pid: int, sampled_files: Iterable[str], main: str
         Its script.
     """
     files = sorted(set(sampled_files))
-    roots = _roots(pid, files)
+    roots = _roots(pid, [*files, main] if main else files)
     modules: dict[str, str] = {"__main__": main} if main else {}
     tried: set[str] = set()
     for each in code.objects:

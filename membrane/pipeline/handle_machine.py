@@ -197,6 +197,16 @@ def _handle(maker_address, pipeline, size, align):
     return array
 
 
+@jitted
+def _called(method, arguments, count, names):
+    """What a bound method returns, to which a reference is given up; 0 where there is none."""
+    if method == ZERO:
+        return ZERO
+    made = vectorcall((method, arguments, np.uint64(count), names))
+    give((method,))
+    return made
+
+
 @EntryPoint(types.uintp, types.uintp, types.int64, types.uintp)
 def allocate_method(self, arguments, count, names):
     """`ValidationPipeline.allocate`."""
@@ -211,12 +221,7 @@ def allocate_method(self, arguments, count, names):
             give((maker,))
         if made != ZERO:
             return made
-    slow = _allocate_slowly(self)
-    if slow == ZERO:
-        return ZERO
-    made = vectorcall((slow, arguments, np.uint64(count), names))
-    give((slow,))
-    return made
+    return _called(_allocate_slowly(self), arguments, count, names)
 
 
 @jitted
@@ -252,12 +257,7 @@ def free_method(self, arguments, count, names):
     if record != ZERO and count == 0 and names == ZERO:
         result = _free(self, record)
     if result < 0:
-        slow = _free_slowly(self)
-        if slow == ZERO:
-            return ZERO
-        told = vectorcall((slow, arguments, np.uint64(count), names))
-        give((slow,))
-        return told
+        return _called(_free_slowly(self), arguments, count, names)
     own = state_at(leases.lease_at(record).pipeline)
     if result != FREED:  # an error to raise, or a canary to tell about
         tell = _tell_result(self)

@@ -4,12 +4,14 @@
 """
 
 import ctypes
+import functools
 import sys
 
 from membrane import guard_library
 from membrane.declarations import shipped_declarations
 from membrane.declarations.words import into
 from runtime_math import SafetyLevel
+from tests.membrane import differential
 from tests.membrane.differential import Comparison, sign
 
 DECLARATIONS = shipped_declarations("libc")
@@ -128,13 +130,7 @@ class DeclaredComparison(Comparison):
             assert found == expected, name
 
 
-def compare(calls, mode, seed=0):
-    """Make that many calls; the number of blocks left is zero."""
-    comparison = DeclaredComparison(mode, seed)
-    for _ in range(calls):
-        comparison.step()
-    assert comparison.pipeline.statistics()["live_blocks"] == 0
-    comparison.pipeline.close()
+compare = functools.partial(differential.compare, kind=DeclaredComparison)
 
 
 if __name__ == "__main__":

@@ -218,9 +218,9 @@ class Comparison:
         return (text,), offset(found, text), self.libc.strchr(text.guarded, byte)
 
 
-def compare(calls, mode, seed=0):
+def compare(calls, mode, seed=0, kind=Comparison):
     """Make that many calls; the number of blocks left is zero."""
-    comparison = Comparison(mode, seed)
+    comparison = kind(mode, seed)
     for _ in range(calls):
         comparison.step()
     assert comparison.pipeline.statistics()["live_blocks"] == 0

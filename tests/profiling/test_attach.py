@@ -13,41 +13,6 @@ from profiling.faults import ExitStatus
 from profiling.loaded_code import LoadedCode
 from tests.profiling.recording_command import PROGRAMS, ROOT, needs_py_spy, profiling
 
-PROGRAM = """
-import sys, time
-import numpy as np
-from numba import guvectorize, njit, prange
-
-@njit
-def inner(seed):
-    for _ in range(100_000):
-        seed = seed * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-    return seed
-
-@guvectorize(["void(float64[:],float64[:])"], "(n)->(n)")
-def smooth(values, out):
-    for place in range(values.size):
-        total = 0.0
-        for step in range(200):
-            total += values[place] * step / (step + 1.5)
-        out[place] = total
-
-def work(seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        inner(np.uint64(1))
-        smooth(rows)
-
-rows = np.ones((20, 100))
-inner(np.uint64(1)), smooth(rows)
-if len(sys.argv) > 2:
-    import multiprocessing
-    child = multiprocessing.get_context("fork").Process(target=work, args=(30,), daemon=True)
-    child.start()
-print("running", flush=True)
-work(float(sys.argv[1]))
-"""
-
 
 @pytest.fixture
 def running(tmp_path):
@@ -55,10 +20,9 @@ def running(tmp_path):
     started = []
 
     def start(*arguments):
-        script = tmp_path / "program.py"
-        script.write_text(PROGRAM)
+        command = [sys.executable, PROGRAMS / "unprepared.py", *arguments]
         process = subprocess.Popen(
-            [sys.executable, str(script), *map(str, arguments)], stdout=subprocess.PIPE, text=True
+            [*map(str, command)], cwd=tmp_path, stdout=subprocess.PIPE, text=True
         )
         started.append(process)
         assert process.stdout.readline() == "running\n"
@@ -87,9 +51,9 @@ def test_a_running_program_is_named_twice_in_a_row(running, tmp_path):
         assert finished.returncode == ExitStatus.DONE, finished.stderr
         recorded = recording.load(tmp_path / place)
         assert recorded.meta["jitted"]["named_share"] >= 0.99
-        assert {"inner", "smooth [ufunc loop]"} <= names(recorded)
+        assert {"inner", "generated_code.smooth [ufunc loop]"} <= names(recorded)
         assert any(
-            frames[-1].file.endswith("program.py") and frames[-1].name == "inner"
+            frames[-1].file.endswith("unprepared.py") and frames[-1].name == "inner"
             for _, frames in recorded.folded
         )
         assert process.poll() is None and state(process.pid) != "T"

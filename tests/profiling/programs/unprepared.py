@@ -1,0 +1,32 @@
+"""A program that knows nothing of profilers: SECONDS, and "child" to have one."""
+
+import multiprocessing
+import sys
+import time
+
+import numpy as np
+from generated_code import smooth
+from numba import njit
+
+
+@njit
+def inner(seed):
+    for _ in range(100_000):
+        seed = seed * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+    return seed
+
+
+def work(seconds):
+    rows, end = np.ones((20, 100)), time.monotonic() + seconds
+    while time.monotonic() < end:
+        inner(np.uint64(1))
+        smooth(rows)
+
+
+if __name__ == "__main__":
+    work(0.1)
+    if "child" in sys.argv:
+        fork = multiprocessing.get_context("fork")
+        fork.Process(target=work, args=(30,), daemon=True).start()
+    print("running", flush=True)
+    work(float(sys.argv[1]))
