@@ -304,8 +304,8 @@ _record_of = _record_in_python
 
 def connect(record: np.void) -> tuple[object, ...]:
     """Tell a pipeline's state of the objects that its handles need; returns them, to be kept."""
-    kept = (tell_lost, StaleHandle, "__class__", FreeResult.FREED)
-    names = ("on_lost", "stale_type", "class_name", "freed_result")
+    kept = (tell_lost, Handle, StaleHandle, "__class__", FreeResult.FREED)
+    names = ("on_lost", "handle_type", "stale_type", "class_name", "freed_result")
     for name, each in zip(names, kept, strict=True):
         record[name] = id(each)
     return kept

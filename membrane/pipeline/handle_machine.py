@@ -20,7 +20,7 @@ from membrane.blocks.arena import FREED
 from membrane.pipeline import array_over, compiled, layouts
 from membrane.stages import leases
 from membrane.stages.state import STATE
-from membrane.tables.memory import c_free
+from membrane.tables.memory import c_free, store_word
 from membrane.tables.words import LARGEST_BLOCK, ONE, ZERO
 from runtime_math.numerics.builtins.emission import (
     OBJECT,
@@ -249,6 +249,21 @@ def _free(handle, record):
     return leases.free(record)
 
 
+@jitted
+def _turn_stale(handle, own):
+    """Give a handle the class of stale ones; False with an exception set.
+
+    Both have no slots and no dict, so that of a plain handle nothing but its type has to change: a
+    fifth of what a free takes is saved by doing that here.
+    """
+    if load(handle + _TYPE_AT) != own.handle_type:  # a class of somebody else's
+        return np.int32(_set_attribute((handle, own.class_name, own.stale_type))) == 0
+    take((own.stale_type,))
+    store_word(handle + _TYPE_AT, own.stale_type)
+    give((own.handle_type,))
+    return True
+
+
 @EntryPoint(types.uintp, types.uintp, types.int64, types.uintp)
 def free_method(self, arguments, count, names):
     """`Handle.free`."""
@@ -268,7 +283,7 @@ def free_method(self, arguments, count, names):
         give((number,))
         give((tell,))
         return told
-    if np.int32(_set_attribute((self, own.class_name, own.stale_type))) != 0:
+    if not _turn_stale(self, own):
         return ZERO
     take((own.freed_result,))
     return own.freed_result

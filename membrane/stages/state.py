@@ -47,9 +47,10 @@ STATE = np.dtype(
         ("released", np.uint64),  # whether it has been done
         ("is_direct", np.bool_),  # whether memory is of the C library, and the rules repaired
         # Objects of Python, which live as long: who is told the address of a block that is lost
-        # without a free; what the class of a handle then is, what that attribute is called, and
-        # what a free returns.
+        # without a free; the class of handles, what it is after a free, what that attribute is
+        # called, and what a free returns.
         ("on_lost", np.uint64),
+        ("handle_type", np.uint64),
         ("stale_type", np.uint64),
         ("class_name", np.uint64),
         ("freed_result", np.uint64),
