@@ -65,8 +65,9 @@ _GUARDS = """
 
 The same calls through ctypes alone, and behind a guard: with a pipeline that asks no kernel
 (`policy=None`), and with the default one. Both are given live blocks, which ctypes alone gets as
-addresses. Ratios to ctypes alone, alternating in one process (minimum of {rounds}). The last table
-makes and frees 64 bytes: a guarded block beside the C library's and a ctypes buffer.
+addresses, or what the id names. Ratios to ctypes alone, alternating in one process (minimum of
+{rounds}). The last table makes and frees 64 bytes: a guarded block beside the C library's and a ctypes
+buffer.
 """
 _PROFILES = """
 ## Where the time goes now
