@@ -66,8 +66,8 @@ _GUARDS = """
 The same calls through ctypes alone, and behind a guard: with a pipeline that asks no kernel
 (`policy=None`), and with the default one. Both are given live blocks, which ctypes alone gets as
 addresses, or what the id names. Ratios to ctypes alone, alternating in one process (minimum of
-{rounds}). The last table makes and frees 64 bytes: a guarded block beside the C library's and a ctypes
-buffer.
+{rounds}). The last table makes and frees 64 bytes: a guarded block beside the C library's and a
+ctypes buffer.
 """
 _PROFILES = """
 ## Where the time goes now
