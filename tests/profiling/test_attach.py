@@ -92,10 +92,10 @@ def test_py_spy_has_the_callers_where_it_can_read_the_stacks(tmp_path):
 
 @needs_py_spy
 def test_a_target_that_ends_leaves_its_samples(running, tmp_path):
-    process = running(3)
+    process = running(8)
     finished = profiling("attach", process.pid, "--out", tmp_path / "r")
     assert finished.returncode == ExitStatus.DONE, finished.stderr
-    assert process.wait(10) == 0
+    assert process.wait(20) == 0
     assert "inner" in names(recording.load(tmp_path / "r"))
 
 

@@ -160,13 +160,11 @@ def test_what_compiling_takes_is_told_by_function(tmp_path, options):
     assert finished.returncode == 0, finished.stderr
     assert "2 functions were compiled in" in finished.stdout
     meta = recording.load(tmp_path / "r").meta
-    (first, second) = meta["compiled"]["most"]
-    assert {first["function"], second["function"]} == {"large", "outer"}
-    assert first["seconds"] + second["seconds"] == pytest.approx(
-        meta["compiled"]["seconds"], abs=0.01
-    )
-    sampled = meta["samples"]["compile"] / meta["rate"]
-    assert bool(meta["samples"]["pauses_while_compiling"]) == (not options) or sampled < 1.0
+    spent = {row["function"]: row["seconds"] for row in meta["compiled"]["most"]}
+    assert set(spent) == {"large", "outer"}
+    assert sum(spent.values()) == pytest.approx(meta["compiled"]["seconds"], abs=0.01)
+    if not options:
+        assert meta["samples"]["pauses_while_compiling"] >= 1
 
 
 @needs_py_spy

@@ -11,7 +11,7 @@ from numba import njit
 
 @njit
 def inner(seed):
-    for _ in range(100_000):
+    for _ in range(2_000_000):
         seed = seed * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
     return seed
 
