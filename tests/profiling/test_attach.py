@@ -51,7 +51,7 @@ def test_a_running_program_is_named_twice_in_a_row(running, tmp_path):
         assert finished.returncode == ExitStatus.DONE, finished.stderr
         recorded = recording.load(tmp_path / place)
         assert recorded.meta["jitted"]["named_share"] >= 0.99
-        assert {"inner", "generated_code.smooth [ufunc loop]"} <= names(recorded)
+        assert {"inner", "root [ufunc loop]"} <= names(recorded)
         assert any(
             frames[-1].file.endswith("unprepared.py") and frames[-1].name == "inner"
             for _, frames in recorded.folded
