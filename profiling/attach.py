@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from profiling.backends import BACKENDS, PerfSampler, PySpySampler, RawSample, Sampler
-from profiling.faults import ExitStatus, ProfilingError
+from profiling.backends import BACKENDS, PerfSampler, PySpySampler, RawSample, Sampler, attached
+from profiling.faults import ProfilingError
 from profiling.loaded_code import LoadedCode, main_file, table_of
 from profiling.resolve import MemoryMap
 from profiling.run import POLL_SECONDS, ProcessWatcher, Request, Run, Show
@@ -14,7 +14,6 @@ from profiling.symbols import ProcessTable
 
 AUTOMATIC = "auto"
 _PYTHON = re.compile(r"/(lib)?python\d[^/]*$", re.MULTILINE)
-_ATTACH_TIMEOUT_SECONDS = 45.0
 _LOOK_SECONDS = 0.25
 
 
@@ -111,14 +110,8 @@ def _chosen(request: Request, folder: Path, pid: int, show: Show) -> Sampler:
 
 def _attached(sampler: Sampler, pid: int, show: Show) -> Sampler:
     started = time.monotonic()
-    sampler.attach(pid, sorted(set(_descendants(pid))))
-    while not sampler.attached:
-        elapsed = time.monotonic() - started
-        if not sampler.running or elapsed > _ATTACH_TIMEOUT_SECONDS:
-            sampler.stop()
-            raise ProfilingError(sampler.explain_failure(), ExitStatus.TOOL_UNUSABLE)
-        show("attaching", elapsed)
-        time.sleep(POLL_SECONDS)
+    others = sorted(set(_descendants(pid)))
+    attached(sampler, pid, others, lambda: show("attaching", time.monotonic() - started))
     return sampler
 
 

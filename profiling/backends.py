@@ -10,8 +10,9 @@ import shutil
 import signal
 import subprocess
 import sysconfig
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ _STOP_TIMEOUT_SECONDS = 30.0
 
 _PROCESS = re.compile(r'process (\d+):"')
 _PR_SET_PDEATHSIG = 1
+_ATTACH_TIMEOUT_SECONDS, _POLL_SECONDS = 45.0, 0.01
 _THREAD = re.compile(r'(?:^|";)thread \(([^)]*)\)(?:: [^;]*)?(?:;|$)')
 _FRAME = re.compile(r"(?P<name>.*) \((?P<place>[^()]*(?:\([^()]*\))?[^()]*)\)$")
 _ADDRESS = re.compile(r"0x[0-9a-f]+$")
@@ -166,6 +168,29 @@ class Sampler(ABC):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def attached(
+    sampler: Sampler,
+    pid: int,
+    others: Sequence[int] = (),
+    on_wait: Callable[[], object] = lambda: None,
+) -> None:
+    """Attach a sampler, and wait until it samples.
+
+    Raises
+    ------
+    ProfilingError
+        It can not; it is stopped then.
+    """
+    sampler.attach(pid, others)
+    deadline = time.monotonic() + _ATTACH_TIMEOUT_SECONDS
+    while not sampler.attached:
+        if not sampler.running or time.monotonic() > deadline:
+            sampler.stop()
+            raise ProfilingError(sampler.explain_failure(), ExitStatus.TOOL_UNUSABLE)
+        on_wait()
+        time.sleep(_POLL_SECONDS)
 
 
 class PySpySampler(Sampler):

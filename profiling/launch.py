@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from profiling.backends import Sampler
-from profiling.faults import ExitStatus, ProfilingError
+from profiling.backends import Sampler, attached
+from profiling.faults import ProfilingError
 
 BOOTSTRAP = Path(__file__).parent / "bootstrap"
 _POLL_SECONDS = 0.01
-_ATTACH_TIMEOUT_SECONDS = 45.0
 _END_TIMEOUT_SECONDS = 10.0
 _INTERRUPT_TIMEOUT_SECONDS = 60.0
 
@@ -106,14 +105,11 @@ class Program:
 
     def attach(self, sampler: Sampler, pid: int) -> None:
         """Attach a sampler to the waiting program and let it go on."""
-        sampler.attach(pid)
-        deadline = time.monotonic() + _ATTACH_TIMEOUT_SECONDS
-        while not sampler.attached:
-            if not sampler.running or time.monotonic() > deadline:
-                self.end()
-                sampler.stop()
-                raise ProfilingError(sampler.explain_failure(), ExitStatus.TOOL_UNUSABLE)
-            time.sleep(_POLL_SECONDS)
+        try:
+            attached(sampler, pid)
+        except ProfilingError:
+            self.end()
+            raise
         (self._folder / "go").touch()
         (self._folder / "paused").unlink(missing_ok=True)
 

@@ -46,8 +46,7 @@ def _descriptor_offset(path: str) -> int | None:
             return None
         place = image.find(_NAME, strings["sh_offset"]) + 1 - strings["sh_offset"]
         count = symbols["sh_size"] // _SYMBOL.itemsize
-        table = np.frombuffer(image[: symbols["sh_offset"] + symbols["sh_size"]], _SYMBOL, count,
-                              symbols["sh_offset"])  # fmt: skip
+        table = np.frombuffer(image, _SYMBOL, count, symbols["sh_offset"])
         found = table["value"][table["name"] == place]
         lowest = min(each["p_vaddr"] for each in elf.iter_segments() if each["p_type"] == "PT_LOAD")
         return int(found[0]) - (lowest & ~0xFFF) if len(found) else None

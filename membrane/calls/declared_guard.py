@@ -12,7 +12,7 @@ from membrane.calls.declared_sizes import touch_of, unit_of
 from membrane.calls.guard_base import Guard, extents_of
 from membrane.calls.guarded_call import CallSession
 from membrane.calls.native.plan import RETURNED, SAID_BEHIND, Shape
-from membrane.calls.passing import passed
+from membrane.calls.passing import passed, referenced
 from membrane.calls.regions import AccessChecker, HeldRegions, Region
 from membrane.calls.results import Aftermath
 from membrane.calls.uses import Uses
@@ -31,7 +31,7 @@ from membrane.declarations.words import (
 from membrane.errors import OutOfBoundsError, OverlapError
 from membrane.pipeline.bounded_pointer import BoundedPointer
 from membrane.pipeline.cffi_pointer import is_cffi_function
-from membrane.pipeline.ctypes_kinds import DATA, FUNCTION, POINTERS, SIMPLE_DATA, is_number_type
+from membrane.pipeline.ctypes_kinds import DATA, FUNCTION, POINTERS, is_number_type
 from membrane.pipeline.known_memory import KnownMemory
 from membrane.pipeline.lifetimes import lifetimes
 from membrane.pipeline.pointer_argument import pointer_argument
@@ -273,8 +273,5 @@ def _by_reference(value: Any, word: Any) -> Any:
         target = getattr(type(value), "_type_", None)
         to_pointer = isinstance(target, type) and issubclass(target, POINTERS)
         return ctypes.byref(value) if isinstance(value, POINTERS) and not to_pointer else value
-    if isinstance(word, Memory) and isinstance(value, SIMPLE_DATA):
-        element = word.element
-        if is_ctype(element) and isinstance(value, element):
-            return ctypes.byref(value)
-    return value
+    element = word.element if isinstance(word, Memory) else None
+    return referenced(value, ctypes.POINTER(element)) if is_ctype(element) else value

@@ -72,8 +72,7 @@ class Aftermath:
             thing = self.uses.thing_of(name)
             thing.end_loans() if index is None else thing.end_loans(self._index(index))
         returned = self._returned(result)
-        for name, word in self.declaration.arguments.items():
-            position = self.declaration.position(name)
+        for position, (name, word) in enumerate(self.declaration.arguments.items()):
             self._argument(name, word, position)
         for cell in self.uses.cells:
             self._cell(cell)

@@ -22,7 +22,6 @@ from membrane.pipeline import array_over, compiled, handle_machine
 from membrane.pipeline.capsule import new_capsule
 from membrane.pipeline.layouts import layouts_are_known
 from membrane.pipeline.resources import Resources
-from runtime_math.numerics.builtins.emission import available
 from runtime_math.types import SafetyLevel
 
 _PyCapsule: Any = type(array_over.capsule_table)
@@ -315,6 +314,6 @@ def connect(record: np.void) -> tuple[object, ...]:
 def load() -> None:
     """Have handles made and freed by machine code from now on, where that is possible."""
     global _record_of, _lease_of
-    if available() and layouts_are_known():
+    if layouts_are_known():
         _lease_of, _record_of = handle_machine.lease_entry.address_call, _record_in_machine_code
         handle_machine.install(Handle, "free", ["$self", "/"], handle_machine.free_method)

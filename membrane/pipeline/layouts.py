@@ -9,6 +9,8 @@ import sys
 
 import numpy as np
 
+from runtime_math.numerics.builtins.emission import available
+
 #: In a positive `int`: how many digits of 30 bits it has, shifted; where the first two are.
 DIGIT_COUNT_AT, DIGITS_AT, DIGIT_BITS = 16, 24, 30
 DIGIT_COUNT_SHIFT = 0 if sys.version_info < (3, 12) else 3
@@ -35,7 +37,11 @@ def layouts_are_known() -> bool:
     True
     """
     return (
-        _integers_are_known() and _bytes_are_known() and _arrays_are_known() and _data_are_known()
+        available()
+        and _integers_are_known()
+        and _bytes_are_known()
+        and _arrays_are_known()
+        and _data_are_known()
     )
 
 

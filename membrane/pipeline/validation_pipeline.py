@@ -41,7 +41,6 @@ from membrane.tables.words import LARGEST_BLOCK
 from runtime_math.calls_for import calls_for
 from runtime_math.config import configured_mode
 from runtime_math.kernel import RuntimeMathKernel
-from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.entry_point import EntryPoint
 from runtime_math.types import SafetyLevel
 from runtime_math.validation import integer, member, uint64
@@ -472,7 +471,7 @@ def _load() -> None:
     """Have everything ready before the first block needs it."""
     compiled.load()
     handles.load()
-    if available() and layouts_are_known():
+    if layouts_are_known():
         parameters = ["$self", "size", "align=16"]
         handle_machine.install(
             ValidationPipeline, "allocate", parameters, handle_machine.allocate_method

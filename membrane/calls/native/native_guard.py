@@ -13,7 +13,6 @@ from membrane.calls.native.plan import Shape, plan_of
 from membrane.pipeline.ctypes_kinds import ARRAY_TYPE, BY_REFERENCE, NUMBER_TYPE
 from membrane.pipeline.handle import Handle
 from membrane.pipeline.layouts import layouts_are_known
-from runtime_math.numerics.builtins.emission import available
 from runtime_math.numerics.builtins.method_definition import MethodDefinition
 from runtime_math.types import SafetyLevel
 
@@ -24,13 +23,9 @@ if TYPE_CHECKING:
 _KNOWN_TYPES = (bytes, bytearray, np.ndarray, Handle, ARRAY_TYPE, BY_REFERENCE, NUMBER_TYPE)
 
 
-def _is_possible() -> bool:
-    return available() and layouts_are_known()
-
-
 def load() -> None:
     """Have the machine code ready before the first call needs it."""
-    if _is_possible():
+    if layouts_are_known():
         _definition()
 
 
@@ -72,7 +67,7 @@ def native_guard(
     -------
     builtin_function_or_method or None
     """
-    if not _is_possible() or not pipeline.repaired or pipeline.mode == SafetyLevel.OFF:
+    if not layouts_are_known() or not pipeline.repaired or pipeline.mode == SafetyLevel.OFF:
         return None
     storage = plan_of(function, shape)
     if storage is None or not pipeline.is_direct:

@@ -24,6 +24,7 @@ from membrane.calls.native.plan import (
 )
 from membrane.pipeline import layouts
 from membrane.stages.call_regions import REGION
+from membrane.tables.memory import store_word
 from membrane.tables.words import ONE, WORD_SIZE, ZERO
 from runtime_math.numerics.builtins.emission import WORD, Emitter, c_function, load
 from runtime_math.numerics.compilation import jitted
@@ -84,16 +85,6 @@ def _integer_type(typing_context):
     return types.uintp(), emit
 
 
-@intrinsic
-def _store(typing_context, address, value):
-    def emit(context, builder, signature, arguments):
-        address, value = arguments
-        builder.store(value, builder.inttoptr(address, WORD.as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(types.uintp, types.uintp), emit
-
-
 @jitted
 def _small_number(value):
     """The number of an exact `int` from 1 to 2^60 - 1; another is 0."""
@@ -113,7 +104,7 @@ def _take_integer(value, argument, place):
         return False
     small = _small_number(value)
     if small != ZERO:
-        _store(place, small)
+        store_word(place, small)
         return np.uint64(np.int64(small) - argument.low) <= argument.span
     if argument.span == _ALL_ONES and argument.low == 0:
         number = _as_unsigned((value,))
@@ -122,7 +113,7 @@ def _take_integer(value, argument, place):
     if number == -1 and _error(()) != ZERO:
         _clear_error(())
         return False
-    _store(place, np.uint64(number))
+    store_word(place, np.uint64(number))
     return np.uint64(number - argument.low) <= argument.span
 
 
@@ -194,25 +185,25 @@ def _take_pointer(plan, argument, is_written, value, place, view):
     if of_type == _integer_type():
         small = _small_number(value)
         if small != ZERO:
-            _store(place, small)
+            store_word(place, small)
             return _NUMBER
         number = _as_unsigned((value,))
         if number == -1 and _error(()) != ZERO:
             _clear_error(())
             return _UNSURE
-        _store(place, np.uint64(number))
+        store_word(place, np.uint64(number))
         return _NUMBER
     address, length = _fixed_memory(plan, argument, is_written, value, of_type)
     if length != ZERO:
-        _store(place, address)
-        _store(view + VIEW_LENGTH_AT, length)
+        store_word(place, address)
+        store_word(view + VIEW_LENGTH_AT, length)
         return _FIXED
     if not _has_a_buffer(plan, is_written, value, of_type):
         return _UNSURE
     if np.int32(_get_buffer((value, view, np.int64(is_written)))) != 0:
         _clear_error(())
         return _UNSURE
-    _store(place, load(view))
+    store_word(place, load(view))
     return _HELD
 
 
